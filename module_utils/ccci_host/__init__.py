@@ -1,0 +1,1 @@
+"""Code that modules share on the node: standard library only, plus PyYAML from the distribution for compose files."""
