@@ -1,0 +1,118 @@
+"""What every module of `library/` has in common on the controller's side.
+
+`plugins/action/<module>.py` is one line that imports `ModuleAction`. It runs the module, loops it while it answers in slices,
+sends files along, takes secrets out of the answer, and writes results, waits, facts and progress to the run's event file.
+It decides nothing about the recipe.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ccci import events, redaction
+
+# Options that name a file on the controller and reach the module as a path on the node.
+TRANSFERRED = ("bundle", "overlay")
+DEFAULT_LIMIT = 600
+
+
+class ModuleAction(ActionBase):  # type: ignore[misc]
+    """Runs the module of the same name. Needs `ccci_plan` (or `ccci_scope`) among the variables for the run's folder."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        variables = task_vars or {}
+        super().run(tmp, variables)
+        arguments = dict(self._task.args)
+        run_dir = _run_dir(variables)
+        began = time.time()
+        self._send_files(arguments)
+        answer = self._slices(arguments, variables, run_dir)
+        if run_dir is not None:
+            redaction.add_secrets(run_dir, answer.pop("ccci_secrets", None) or {})
+            self._fetch_files(answer, run_dir)
+            record(run_dir, answer.get("ccci") or {}, variables, began)
+            return dict(redaction.redactor_of(run_dir).data(answer))
+        answer.pop("ccci_secrets", None)
+        return answer
+
+    def _slices(self, arguments: dict[str, Any], variables: dict[str, Any], run_dir: Path | None) -> dict[str, Any]:
+        limit = float(arguments.get("limit") or DEFAULT_LIMIT)
+        deadline = time.monotonic() + limit
+        module = self._task.action
+        while True:
+            answer: dict[str, Any] = self._execute_module(module, arguments, task_vars=variables)
+            piece = answer.pop("ccci_slice", None)
+            if not piece:
+                return answer
+            if piece.get("progress"):
+                self._say(str(piece["progress"]), variables, run_dir)
+            if piece.get("done") or answer.get("failed"):
+                return answer
+            arguments["cursor"] = piece["cursor"]
+            # The module is told that its time is up, because only it can say what was still missing.
+            arguments["expired"] = time.monotonic() >= deadline
+            if time.monotonic() >= deadline + 60:
+                return {
+                    "failed": True,
+                    "msg": f"{module} did not end 60 s after its limit of {limit:.0f} s: {piece.get('progress')}",
+                }
+
+    def _say(self, text: str, variables: dict[str, Any], run_dir: Path | None) -> None:
+        if run_dir is not None:
+            events.append(run_dir, "progress", tier=variables.get("ccci_tier"), text=text)
+            text = redaction.redactor_of(run_dir).text(text)
+        Display().display(f"  {text}")
+
+    def _send_files(self, arguments: dict[str, Any]) -> None:
+        for option in TRANSFERRED:
+            local = arguments.get(option)
+            if local:
+                folder = self._connection._shell.tmpdir or self._make_tmp_path()
+                remote = self._connection._shell.join_path(folder, Path(local).name)
+                arguments[option] = self._transfer_file(local, remote)
+
+    def _fetch_files(self, answer: dict[str, Any], run_dir: Path) -> None:
+        """`ccci_files: [{path: on the node, to: relative to the run's folder, kind, title}]`; text files are redacted on arrival."""
+        redactor = redaction.redactor_of(run_dir)
+        for file in answer.pop("ccci_files", None) or []:
+            target = run_dir / file["to"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._connection.fetch_file(file["path"], str(target))
+            if file.get("kind") != "screenshot":
+                target.write_text(redactor.text(target.read_text(errors="replace")))
+            events.append(run_dir, "artefact", kind=file.get("kind", "file"), path=file["to"], title=file.get("title"))
+
+
+def record(run_dir: Path, answer: dict[str, Any], variables: dict[str, Any], began: float) -> None:
+    """Writes a module's `ccci` answer as events. Inside a recipe's test (`ccci_test`), results belong to the test's id."""
+    tier, test = variables.get("ccci_tier"), variables.get("ccci_test")
+    for result in answer.get("results") or []:
+        fields = dict(result)
+        if test:
+            fields["check"] = fields.get("id")
+            fields["id"] = test
+        fields.setdefault("start", round(began, 3))
+        fields.setdefault("end", round(time.time(), 3))
+        events.append(run_dir, "result", **{"tier": tier, **fields})
+    for wait in answer.get("waits") or []:
+        events.append(run_dir, "wait", tier=tier, **wait)
+    for name, value in (answer.get("facts") or {}).items():
+        events.append(run_dir, "fact", tier=tier, name=name, value=value)
+    for moment in answer.get("timeline") or []:
+        events.append(run_dir, "timeline", tier=tier, **moment)
+    for artefact in answer.get("artefacts") or []:
+        events.append(run_dir, "artefact", tier=tier, **artefact)
+
+
+def _run_dir(variables: dict[str, Any]) -> Path | None:
+    """`ccci_run_dir` is set by play.yml and clean.yml; without it (ad hoc use of a module) nothing is recorded."""
+    run_dir = variables.get("ccci_run_dir")
+    return Path(str(run_dir)) if run_dir else None
