@@ -1,8 +1,8 @@
 """What every module of `library/` has in common on the controller's side.
 
-`plugins/action/<module>.py` is one line that imports `ModuleAction`. It runs the module, loops it while it answers in slices,
-sends files along, takes secrets out of the answer, and writes results, waits, facts and progress to the run's event file.
-It decides nothing about the recipe.
+`plugins/action/<module>.py` is one line that imports `ModuleAction`. It runs the module, loops it while it answers in
+slices, sends files along, takes secrets out of the answer, and writes results, waits, facts and progress to the run's
+event file. It decides nothing about the recipe.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DEFAULT_LIMIT = 600
 
 
 class ModuleAction(ActionBase):  # type: ignore[misc]
-    """Runs the module of the same name. Needs `ccci_plan` (or `ccci_scope`) among the variables for the run's folder."""
+    """Runs the module of the same name and records its answer in the run's folder (`ccci_run_dir`)."""
 
     _supports_check_mode = True
     _supports_async = False
@@ -80,7 +80,7 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
                 arguments[option] = self._transfer_file(local, remote)
 
     def _fetch_files(self, answer: dict[str, Any], run_dir: Path) -> None:
-        """`ccci_files: [{path: on the node, to: relative to the run's folder, kind, title}]`; text files are redacted on arrival."""
+        """`ccci_files: [{path: on the node, to: relative to the run's folder, kind, title}]`; text is redacted on arrival."""
         redactor = redaction.redactor_of(run_dir)
         for file in answer.pop("ccci_files", None) or []:
             target = run_dir / file["to"]
@@ -92,7 +92,7 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
 
 
 def record(run_dir: Path, answer: dict[str, Any], variables: dict[str, Any], began: float) -> None:
-    """Writes a module's `ccci` answer as events. Inside a recipe's test (`ccci_test`), results belong to the test's id."""
+    """Writes a module's `ccci` answer as events. Inside a recipe's test (`ccci_test`), results belong to that test."""
     tier, test = variables.get("ccci_tier"), variables.get("ccci_test")
     for result in answer.get("results") or []:
         fields = dict(result)

@@ -1,7 +1,7 @@
 """The one place that hides secrets.
 
-A run's secret values live in `<run dir>/secrets.json` (mode 0600, `{name: value}`). Everything that is written to a run's
-folder or to a terminal passes through `Redactor.text`; `find_leaks` is the independent check at the end of a run.
+A run's secret values live in `<run dir>/secrets.json` (mode 0600, `{name: value}`). Everything that is written to a
+run's folder or to a terminal passes through `Redactor.text`; `find_leaks` is the independent check at a run's end.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def load_secrets(run_dir: Path) -> dict[str, str]:
 
 
 def add_secrets(run_dir: Path, secrets: Mapping[str, str]) -> None:
-    """Registers secret values for the rest of the run; the file is never readable by others, not even while it is written."""
+    """Registers secret values for the rest of the run; others can never read the file, not even while it is written."""
     if not secrets:
         return
     merged = load_secrets(run_dir) | dict(secrets)
@@ -80,7 +80,7 @@ def redactor_of(run_dir: Path) -> Redactor:
 
 
 def find_leaks(run_dir: Path) -> dict[str, set[str]]:
-    """Files of the run in which a secret can be read: `{relative path: {names}}`. Binary files are searched as bytes are."""
+    """Files of the run in which a secret can be read: `{relative path: {names}}`. Binary files are searched too."""
     redactor = redactor_of(run_dir)
     leaks = {}
     for path in _files(run_dir):
