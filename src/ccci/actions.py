@@ -80,7 +80,7 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
                 arguments[option] = self._transfer_file(local, remote)
 
     def _fetch_files(self, answer: dict[str, Any], run_dir: Path) -> None:
-        """`ccci_files: [{path: on the node, to: relative to the run's folder, kind, title}]`; text is redacted on arrival."""
+        """`ccci_files: [{path: on the node, to: relative to the run's folder, kind, title}]`; text is redacted."""
         redactor = redaction.redactor_of(run_dir)
         for file in answer.pop("ccci_files", None) or []:
             target = run_dir / file["to"]

@@ -1,7 +1,7 @@
 """The event file of a run: the one stream that plugins write and that the live view and the report read.
 
-The shapes are in docs/architecture.md. Lines are short and written with one `write` on an `O_APPEND` descriptor, so that
-the workers of ansible-playbook can write at the same time.
+The shapes are in docs/architecture.md. Lines are short and written with one `write` on an `O_APPEND` descriptor, so
+that the workers of ansible-playbook can write at the same time.
 """
 
 from __future__ import annotations

@@ -1,0 +1,41 @@
+# The habits of this project. `make` alone lists them.
+.DEFAULT_GOAL := help
+PY := .venv/bin
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+venv: .venv/.dev  ## the Python environment, with the developer tools
+
+.venv/.dev: pyproject.toml
+	CCCI_EXTRAS=dev ./ccci --version
+	$(PY)/pip install --disable-pip-version-check -q -e '.[dev]'
+	touch $@
+
+platform: venv  ## this machine as an embedded node (Docker, swarm, registry, Traefik, abra, backups)
+	./ccci bootstrap --yes
+
+test: platform  ## everything that is tested; sets up whatever it needs
+	$(PY)/pytest tests
+
+unit: venv  ## what needs no Docker (under a minute)
+	$(PY)/pytest tests -m 'not docker'
+
+lint: venv  ## ruff, mypy, yamllint, ansible-lint
+	$(PY)/ruff check .
+	$(PY)/ruff format --check .
+	$(PY)/mypy
+	$(PY)/yamllint --strict .
+	$(PY)/ansible-lint --offline -q
+
+fmt: venv  ## formats the Python code
+	$(PY)/ruff format .
+	$(PY)/ruff check --fix .
+
+bench: platform  ## the table of docs/performance.md
+	$(PY)/python bench/lifecycle.py
+
+docs: venv  ## pages and READMEs that are made from code
+	$(PY)/python docs/make_role_readmes.py
+
+.PHONY: help venv platform test unit lint fmt bench docs

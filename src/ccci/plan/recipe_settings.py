@@ -1,0 +1,174 @@
+"""recipe.yml: read, validated, and with every default in one place. Pure but for `load_recipe_settings`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ccci import yaml_file
+from ccci.errors import UsageError
+from ccci.schemas import check
+
+FILE = "recipe.yml"
+NEWEST = "newest-before-head"
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+@dataclass(frozen=True)
+class Health:
+    kind: str = "http"
+    path: str = "/"
+    status: tuple[int, ...] = (200,)
+    json: Mapping[str, Any] | None = None
+    text: str | None = None
+    port: int | None = None
+    host: str | None = None
+    since: str = "base"  # `from` in the file: base, or upgrade when the base version cannot be judged this way
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An address that must answer `successes` times in a row."""
+
+    url: str
+    status: tuple[int, ...] = (200,)
+    json: Mapping[str, Any] | None = None
+    text: str | None = None
+    successes: int = 1
+    since: str = "base"
+
+
+@dataclass(frozen=True)
+class Dep:
+    recipe: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds."""
+
+    deploy: int = 300
+    upgrade: int = 300
+    http: int = 60
+    backup: int = 300
+    custom: int = 600
+
+
+@dataclass(frozen=True)
+class RecipeSettings:
+    """What differs from recipe to recipe. `place` says where a key was written, for messages."""
+
+    health: Health = Health()
+    ready: tuple[Probe, ...] = ()
+    pre_upgrade: tuple[Probe, ...] = ()
+    deps: tuple[Dep, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_from_upgrade: Mapping[str, str] = field(default_factory=dict)
+    compose_files: tuple[str, ...] | None = None
+    secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    base_version: str = NEWEST
+    base_chaos: bool = False
+    timeouts: Timeouts = Timeouts()
+    marker: Mapping[str, str] | None = None
+    expect_paths: tuple[str, ...] = ()
+    backup_not_applicable: str | None = None
+    memory: int | None = None  # bytes
+    disk: int | None = None  # bytes
+    skip: Mapping[str, str] = field(default_factory=dict)  # tier -> reason
+    pr_tests: bool | None = None  # None: the inventory decides alone
+    compose_trust: str = "strict"
+    file: yaml_file.YamlFile = field(default_factory=lambda: yaml_file.YamlFile(FILE, {}, {}))
+
+    def place(self, *path: str | int) -> str:
+        return self.file.place(*path)
+
+
+def load_recipe_settings(tests_dir: Path | None) -> RecipeSettings:
+    """The settings in a recipe's folder; all defaults when there is no folder or no recipe.yml in it."""
+    if tests_dir is None or not (tests_dir / FILE).exists():
+        if tests_dir is not None and (tests_dir / "recipe.yaml").exists():
+            raise UsageError(f"{tests_dir}/recipe.yaml is not read", next_step="Rename it to recipe.yml")
+        return RecipeSettings()
+    return settings_of(yaml_file.read(tests_dir / FILE))
+
+
+def settings_of(file: yaml_file.YamlFile) -> RecipeSettings:
+    """UsageError with file, line and the nearest key for what the schema does not know."""
+    data = {} if file.data is None else file.data
+    found = check.problems("recipe", data)
+    if found:
+        lines = [f"{file.place(*path)}: {what}" for path, what in found]
+        raise UsageError("\n".join(lines), next_step="The format is described by src/ccci/schemas/recipe.json")
+    settings = _settings(data, file)
+    _cross_checks(settings)
+    return settings
+
+
+def _settings(data: Mapping[str, Any], file: yaml_file.YamlFile) -> RecipeSettings:
+    limits = dict(data.get("timeouts", {}))
+    if "deploy" in limits:
+        limits.setdefault("upgrade", limits["deploy"])
+    base, backup, trust = data.get("base", {}), data.get("backup", {}), data.get("trust", {})
+    resources = data.get("resources", {})
+    return RecipeSettings(
+        health=Health(**_judged(data.get("health", {}))),
+        ready=tuple(Probe(**_judged(probe)) for probe in data.get("ready", [])),
+        pre_upgrade=tuple(Probe(**_judged(probe)) for probe in data.get("gates", {}).get("pre_upgrade", [])),
+        deps=tuple(Dep(dep["recipe"], dep.get("as", dep["recipe"])) for dep in data.get("deps", [])),
+        env=_env(data.get("env", {})),
+        env_from_upgrade=_env(data.get("env_from_upgrade", {})),
+        compose_files=tuple(data["compose_files"]) if "compose_files" in data else None,
+        secrets=data.get("secrets", {}),
+        base_version=base.get("version", NEWEST),
+        base_chaos=base.get("chaos", False),
+        timeouts=Timeouts(**limits),
+        marker=data.get("marker"),
+        expect_paths=tuple(backup.get("expect_paths", [])),
+        backup_not_applicable=backup.get("not_applicable"),
+        memory=_bytes(resources.get("memory")),
+        disk=_bytes(resources.get("disk")),
+        skip={entry["tier"]: entry["reason"] for entry in data.get("skip", [])},
+        pr_tests=trust.get("pr_tests"),
+        compose_trust=trust.get("compose", "strict"),
+        file=file,
+    )
+
+
+def _cross_checks(settings: RecipeSettings) -> None:
+    names = [dep.name for dep in settings.deps]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise UsageError(f"{settings.place('deps', index)}: two deps are called {name!r}", next_step="Use `as:`")
+    for name, secret in settings.secrets.items():
+        source = str(secret.get("value_from", "deps.")).split(".")[1]
+        if "value_from" in secret and source not in names:
+            raise UsageError(
+                f"{settings.place('secrets', name)}: there is no dep {source!r}", expected=", ".join(names) or "a dep"
+            )
+    if settings.deps:
+        raise UsageError(
+            f"{settings.place('deps')}: this version of ccci cannot provision deps yet",
+            observed="needs " + ", ".join(dep.recipe for dep in settings.deps),
+        )
+
+
+def _judged(written: Mapping[str, Any]) -> dict[str, Any]:
+    values = {("since" if key == "from" else key): value for key, value in written.items()}
+    if "status" in values:
+        values["status"] = tuple(values["status"])
+    return values
+
+
+def _env(written: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in written.items()}
+
+
+def _bytes(text: str | None) -> int | None:
+    if text is None:
+        return None
+    number, unit = re.findall(r"[0-9.]+|[A-Za-z]+", text)
+    return int(float(number) * _UNITS[unit])
