@@ -1,0 +1,24 @@
+"""What can go wrong between us and Docker."""
+
+from __future__ import annotations
+
+
+class DockerError(Exception):
+    """`status` is the HTTP status, or 0 when there was no complete answer; `message` are Docker's own words."""
+
+    def __init__(self, status: int, message: str, call: str = "") -> None:
+        super().__init__(f"Docker answered {status} to {call}: {message}" if call else message)
+        self.status = status
+        self.message = message
+        self.call = call
+
+
+class LimitReached(DockerError):
+    """A call, or a command inside a container, took longer than its limit."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(0, message)
+
+
+class NoContainer(Exception):
+    """A service has no running container, or does not exist; the text names the services that do."""
