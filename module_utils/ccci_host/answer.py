@@ -82,7 +82,7 @@ class Answer:
 
 
 def guarded(module: Any, main: Callable[[], Any], id: str | None = None) -> None:
-    """Runs `main`. What the world did to us becomes an `error` (for the result `id`) with the next step, not a traceback.
+    """Runs `main`. What the world did to us becomes an `error` (of the result `id`) with the next step, no traceback.
 
     A mistake of our own keeps its traceback: there it is what helps.
     """

@@ -1,7 +1,7 @@
 """A small client for the Docker Engine API on its unix socket. Standard library only.
 
-Our own code where a library exists, because Debian's Docker SDK takes 0.3 s to import, cannot update configs and does not
-speak to Engine 29. A connection per call: on a unix socket it costs nothing, and a broken one spoils only its own call.
+Our own code where a library exists, because Debian's Docker SDK takes 0.3 s to import, cannot update configs and does
+not speak to Engine 29. A connection per call: on a unix socket it costs nothing, and a broken one spoils only one call.
 """
 
 from __future__ import annotations
@@ -52,20 +52,20 @@ class Client:
             kind = response.headers.get("Content-Type", "")
             return _decoded(_read(response, f"{method} {path}"), kind)
 
-    def get(self, path: str, **query: Any) -> Any:
+    def get(self, path: str, /, **query: Any) -> Any:
         return self.request("GET", path, query)
 
-    def post(self, path: str, body: Any = None, **query: Any) -> Any:
+    def post(self, path: str, /, body: Any = None, **query: Any) -> Any:
         return self.request("POST", path, query, body)
 
-    def delete(self, path: str, **query: Any) -> Any:
+    def delete(self, path: str, /, **query: Any) -> Any:
         return self.request("DELETE", path, query)
 
     def stream(
         self, method: str, path: str, query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None, timeout: float = 60.0,
     ) -> Iterator[dict[str, Any]]:  # fmt: skip
-        """Yields the JSON objects of a streamed answer (events, images/create). LimitReached `timeout` seconds after the start."""
+        """The JSON objects of a streamed answer (events, images/create); LimitReached after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         decoder, text = json.JSONDecoder(), ""
         with self._open(method, path, query, None, timeout, headers) as response:
@@ -98,8 +98,9 @@ class Client:
 
         LimitReached after `limit` seconds: the API cannot end a command, so it may still run in the container.
         """
-        body = {"AttachStdin": stdin is not None, "AttachStdout": True, "AttachStderr": True, "Tty": False,
-                "Cmd": list(argv), "User": user, "Env": [f"{key}={value}" for key, value in (env or {}).items()]}  # fmt: skip
+        variables = [f"{key}={value}" for key, value in (env or {}).items()]
+        attached = {"AttachStdin": stdin is not None, "AttachStdout": True, "AttachStderr": True}
+        body = {**attached, "Tty": False, "Cmd": list(argv), "User": user, "Env": variables}
         return run_exec(self, container_id, body, stdin, limit)
 
     def logs(self, kind: str, id: str, tail: int | str = 200, since: float = 0) -> str:
@@ -144,7 +145,7 @@ class Client:
             connection.close()
             raise DockerError(
                 0,
-                f"Docker does not answer on {self.socket_path}: {error}. Start it (`service docker start`) and look at its log",
+                f"Docker does not answer on {self.socket_path}: {error}. Is the daemon running? Look at its log",
             ) from error
         return connection
 
@@ -198,7 +199,7 @@ def encoded(query: Mapping[str, Any] | None) -> str:
 
 
 def timestamp(text: str) -> float:
-    """RFC 3339 with any number of decimals, as Docker writes it, to seconds since the epoch. 0.0 for Docker's "never"."""
+    """RFC 3339 with any number of decimals, as Docker writes it, to seconds since the epoch; its "never" is 0.0."""
     match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
     if not match:
         raise ValueError(f"{text!r} is no time as Docker writes it (2026-01-31T12:00:00.123456789Z)")

@@ -13,12 +13,12 @@ class DockerError(Exception):
         self.call = call
 
 
-class LimitReached(DockerError):
+class LimitReached(DockerError):  # noqa: N818 - says what happened
     """A call, or a command inside a container, took longer than its limit."""
 
     def __init__(self, message: str) -> None:
         super().__init__(0, message)
 
 
-class NoContainer(Exception):
+class NoContainer(Exception):  # noqa: N818 - says what happened
     """A service has no running container, or does not exist; the text names the services that do."""

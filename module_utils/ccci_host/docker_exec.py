@@ -62,7 +62,7 @@ def run_exec(client: Client, container_id: str, body: dict[str, Any], stdin: byt
 
 
 def demultiplex(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    """Frames of a multiplexed stream as (stream number, payload). What is not framed (a TTY's output) is stdout as it is.
+    """Frames of a multiplexed stream as (stream number, payload). What is not framed (a TTY's output) is stdout.
 
     A last frame that was cut short gives what there is of it.
     """
@@ -135,8 +135,17 @@ def _converse(connection: socket.socket, received: bytes, stdin: bytes | None, d
                     return b"".join(chunks)
                 chunks.append(data)
             if events & selectors.EVENT_WRITE:
-                if to_send:
-                    to_send = to_send[connection.send(to_send) :]
+                to_send = _send(connection, to_send)
                 if not to_send:
-                    connection.shutdown(socket.SHUT_WR)  # the command sees the end of its input
                     selector.modify(connection, selectors.EVENT_READ)
+
+
+def _send(connection: socket.socket, data: memoryview) -> memoryview:
+    """Sends what the connection takes, and then the end of the input. Returns what is left to send."""
+    try:
+        data = data[connection.send(data) :] if data else data
+        if not data:
+            connection.shutdown(socket.SHUT_WR)
+    except (BrokenPipeError, ConnectionResetError):
+        return memoryview(b"")  # the command ended without reading all of it, which is its good right
+    return data

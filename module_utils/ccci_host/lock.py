@@ -28,7 +28,7 @@ class LockError(Exception):
     """The lock cannot be read or moved the way the protocol says."""
 
 
-class LockLost(LockError):
+class LockLost(LockError):  # noqa: N818 - says what happened
     """The run does not hold the node any more: it must stop at once."""
 
 
@@ -50,7 +50,7 @@ class Lock:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one try to acquire came to: `held`, and the run that it was `taken_from`, or else the lock that is in the way."""
+    """What one try to acquire came to: `held`, maybe `taken_from` a run; or the `other` lock that is in the way."""
 
     held: bool
     taken_from: str = ""
@@ -137,7 +137,7 @@ def renew(client: Client, scope: Mapping[str, Any], lease: float | None = None) 
 
 
 def release(client: Client, run: str) -> bool:
-    """Gives the node back. False when the run did not hold it (which is no error: somebody took it over, or it is done)."""
+    """Gives the node back. False when the run did not hold it: somebody took it over, or it was released before."""
     for _ in range(TRIES):
         lock = read(client)
         if lock is None or lock.run != run:

@@ -20,13 +20,13 @@ MARK = "CCCI_RUN_ID"
 
 
 def identity(pid: int | None = None) -> dict[str, Any]:
-    """Who a process is: {machine_id, boot_id, pid_ns, pid, start_time, host}. `start_time` is in ticks since the boot."""
+    """Who a process is: {machine_id, boot_id, pid_ns, pid, start_time (ticks since the boot), host}."""
     pid = os.getpid() if pid is None else pid
     status = _stat(pid)
     return {
         "machine_id": _text(Path("/etc/machine-id")),
         "boot_id": _text(PROC / "sys/kernel/random/boot_id"),
-        "pid_ns": os.readlink(PROC / "self/ns/pid"),
+        "pid_ns": str((PROC / "self/ns/pid").readlink()),
         "pid": pid,
         "start_time": status[1] if status else 0,
         "host": socket.gethostname(),
@@ -61,7 +61,7 @@ def of_run(run: str, spared: Collection[int] = ()) -> list[int]:
 
 
 def end(run: str, spared: Collection[int] = (), grace: float = 3.0) -> list[str]:
-    """Ends the run's processes: SIGTERM, then SIGKILL after `grace` seconds. Returns the command lines of what was ended."""
+    """Ends the run's processes: SIGTERM, SIGKILL after `grace` seconds. Returns the command lines of what was ended."""
     ended: dict[int, str] = {}
     deadline = time.monotonic() + grace
     while pids := of_run(run, spared):

@@ -1,4 +1,4 @@
-"""`<node_dir>/state.json`: what one module leaves for a later one (see docs/architecture.md). It holds secret values."""
+"""`<node_dir>/state.json`: what one module leaves for a later one (docs/architecture.md). It holds secret values."""
 
 from __future__ import annotations
 
