@@ -70,9 +70,8 @@ def read_history(folder: Path) -> list[Commit]:
 def _commit(folder: Path, entry: dict[str, Any], parent: Commit | None, mark: int) -> Commit:
     subject = entry.get("subject")
     if not subject or set(entry) - KEYS:
-        raise SourceError(
-            f"commit {mark} needs a subject and may have {', '.join(sorted(KEYS))}; it has {sorted(entry)}"
-        )
+        expected = f"a subject, and perhaps {', '.join(sorted(KEYS - {'subject'}))}"
+        raise SourceError(f"commit {mark} has the keys {sorted(entry)}; it needs {expected}")
     tree = dict(parent.tree) if parent else {}
     for path in entry.get("remove") or []:
         if tree.pop(path, None) is None:
