@@ -1,0 +1,170 @@
+"""The marker: a random value that must survive the upgrade, and that a restore must bring back.
+
+Its life: *seed* before the upgrade, *check* after it and before the backup, *mutate* after the backup, *check* after
+the restore. Mutation writes another value, and one more beside it: so a restore that does nothing and a restore that
+merges are both found out. What was written stays in the run's state.json, nowhere else.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from . import state
+from .answer import Answer
+from .docker import Client
+from .docker_errors import DockerError, NoContainer
+from .marker_stores import Misplaced, StoreError, open_store
+
+KEY = "marker"
+RETRY_FOR = 30.0  # seconds: a database that is just starting refuses connections
+WRITE_FOR = 90.0  # seconds: after a restore an application's connections may be broken for a while
+PAUSE = 1.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`ok`, what was expected and observed, and each try that went wrong before (`tries`)."""
+
+    ok: bool
+    expected: str
+    observed: str
+    tries: tuple[str, ...] = ()
+    reachable: bool = True
+    hint: str = ""
+
+    @property
+    def evidence(self) -> str | None:
+        return "\n".join(self.tries) or None
+
+
+@dataclass
+class _Tried:
+    """Retries what fails for reasons of transport, until `limit` seconds are over; keeps each failure's words."""
+
+    limit: float
+    words: list[str] = field(default_factory=list)
+
+    def run(self, action: Callable[[], T]) -> T:
+        began = time.monotonic()
+        while True:
+            try:
+                return action()
+            except (StoreError, NoContainer, DockerError) as error:
+                if isinstance(error, DockerError) and 400 <= error.status < 500 and error.status != 409:
+                    raise  # Docker's answer will not change
+                passed = time.monotonic() - began
+                self.words.append(f"after {passed:.1f} s: {error}")
+                if passed + PAUSE > self.limit:
+                    raise
+                time.sleep(PAUSE)
+
+
+def seed(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) -> Verdict:
+    """Writes a fresh value. Not ok when the check says yes before that (it could not fail), or no afterwards."""
+    store = open_store(client, scope["stack"], marker)
+    value, tried = secrets.token_hex(16), _Tried(RETRY_FOR)
+    expected = f"a fresh value can be written to {store.where}, and is not there before"
+    try:
+        if tried.run(store.read) == [value]:
+            return Verdict(False, expected, "the check says yes to a value that nobody wrote", tuple(tried.words))
+        tried.run(lambda: store.write([value]))
+        state.update(scope, **{KEY: {"value": value}})
+        found = tried.run(store.read)
+    except (StoreError, NoContainer, Misplaced, DockerError) as error:
+        return _unreachable(expected, error, tried)
+    if found != [value]:
+        return Verdict(False, expected, f"read back {describe(found, value)}", tuple(tried.words))
+    return Verdict(True, expected, f"{store.where} holds it", tuple(tried.words))
+
+
+def check(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) -> tuple[bool, str, str]:
+    """Whether the seeded value, and nothing else, is there: (ok, expected, observed)."""
+    verdict = compare(client, scope, marker)
+    return verdict.ok, verdict.expected, verdict.observed
+
+
+def compare(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) -> Verdict:
+    """`check` with the tries that it took. Says so when nothing was seeded in this run."""
+    written = state.load(scope).get(KEY) or {}
+    store = open_store(client, scope["stack"], marker)
+    expected = f"the seeded value in {store.where}"
+    if "value" not in written:
+        return Verdict(False, expected, "no marker was written in this run")
+    tried = _Tried(RETRY_FOR)
+    try:
+        found = tried.run(store.read)
+    except (StoreError, NoContainer, Misplaced, DockerError) as error:
+        return _unreachable(expected, error, tried)
+    known = {
+        written["value"]: "the seeded value",
+        **dict.fromkeys(written.get("later") or [], "a value written after the backup"),
+    }
+    return Verdict(found == [written["value"]], expected, describe(found, known), tuple(tried.words))
+
+
+def mutate(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) -> Verdict:
+    """Replaces the value by another one, and adds one more where rows are kept. Ok when the check now says no."""
+    written = state.load(scope).get(KEY) or {}
+    store = open_store(client, scope["stack"], marker)
+    later, tried = [secrets.token_hex(16), secrets.token_hex(16)], _Tried(RETRY_FOR)
+    expected = f"other values in {store.where} than the backup holds"
+    try:
+        tried.run(lambda: store.write(later))
+        state.update(scope, **{KEY: {**written, "later": later}})
+        found = tried.run(store.read)
+    except (StoreError, NoContainer, Misplaced, DockerError) as error:
+        return _unreachable(expected, error, tried)
+    if found != sorted(later):
+        return Verdict(False, expected, describe(found, written.get("value", "")), tuple(tried.words))
+    return Verdict(True, expected, "they are there, and the check for the seeded value says no", tuple(tried.words))
+
+
+def write_ready(
+    client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any], limit: float = WRITE_FOR
+) -> Verdict:
+    """Whether the store takes a write again. Errors are retried for `limit` seconds, each one is in the evidence."""
+    store = open_store(client, scope["stack"], marker)
+    value, tried = secrets.token_hex(16), _Tried(limit)
+    expected = f"{store.where} can be written within {limit:.0f} s"
+    try:
+        tried.run(lambda: store.write([value]))
+        found = tried.run(store.read)
+    except (StoreError, NoContainer, Misplaced, DockerError) as error:
+        return _unreachable(expected, error, tried)
+    if found != [value]:
+        return Verdict(False, expected, f"the write was accepted, but read back came {describe(found, value)}")
+    times = f" at try {len(tried.words) + 1}" if tried.words else ""
+    return Verdict(True, expected, f"written and read back{times}", tuple(tried.words))
+
+
+def report(
+    answer: Answer, id: str, verdict: Verdict, *, unlike: str = "error", failure_id: str | None = None, hint: str = ""
+) -> None:
+    """Adds the verdict as a result. `unlike` is the outcome when the store could not be asked at all."""
+    outcome = "pass" if verdict.ok else "fail" if verdict.reachable or verdict.hint else unlike
+    told = {} if verdict.ok else {"failure_id": failure_id, "hint": verdict.hint or hint or None}
+    answer.result(
+        id, outcome, expected=verdict.expected, observed=verdict.observed, evidence=verdict.evidence, **told
+    )  # fmt: skip
+
+
+def describe(found: list[str] | None, known: Mapping[str, str] | str) -> str:
+    """What was found, in words: values themselves stay out of reports."""
+    if found is None:
+        return "nothing: it does not exist"
+    if not found:
+        return "nothing: it is empty"
+    names = {known: "the written value"} if isinstance(known, str) else known
+    words = [names.get(value, "a value that this run did not write") for value in found]
+    told = [word if words.count(word) == 1 else f"{word} ({words.count(word)} times)" for word in dict.fromkeys(words)]
+    return " and ".join(told)
+
+
+def _unreachable(expected: str, error: Exception, tried: _Tried) -> Verdict:
+    hint = "Correct `marker` in the recipe's recipe.yml" if isinstance(error, Misplaced) else ""
+    return Verdict(False, expected, str(error), tuple(tried.words), reachable=False, hint=hint)
