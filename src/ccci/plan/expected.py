@@ -118,3 +118,8 @@ def _applies(item: Expected, shape: Shape, wanted: Sequence[str]) -> bool:
     if not optional.get(item.id, True):
         return False
     return item.tier in wanted or any(tier in wanted for tier in item.also_for)
+
+
+def needed_for(identifier: str) -> tuple[str, ...]:
+    """The other tiers that need an operation: what `--tags` of a plain ansible-playbook makes run as well."""
+    return next((item.also_for for item in _GENERIC if item.id == identifier), ())
