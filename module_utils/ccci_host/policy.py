@@ -1,0 +1,217 @@
+"""What a pull request's compose files may ask of a node, judged on the difference from the version before. Pure.
+
+A recipe that already mounts the Docker socket may go on doing so; a pull request that begins to is refused.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .compose import Stack
+
+RULES = {
+    "docker-socket": "The Docker socket (or a folder above it) gives a container the whole node",
+    "bind-mount": "A path of the node inside a container; only /etc/timezone and /etc/localtime, read-only, are free",
+    "file-outside": "A config, secret or link that reads a file outside of the recipe",
+    "privileged": "A privileged container is root on the node",
+    "host-namespace": "The node's own network, processes, IPC or users inside a container",
+    "capability": "Added kernel capabilities",
+    "device": "Devices of the node",
+    "security-option": "Weakened confinement (security_opt, cgroup_parent)",
+    "foreign-object": "A volume, network, secret or config that is not the stack's own",
+    "volume-driver": "A volume of another driver than local",
+    "network-driver": "A network of another driver than overlay",
+    "port-taken": "A published port that something else on the node has",
+}
+# Neither the inventory nor recipe.yml can let these through.
+NEVER = ("docker-socket", "file-outside", "port-taken")
+ALLOWABLE = tuple(rule for rule in RULES if rule not in NEVER)
+MODES = ("strict", "relaxed")
+FREE_MOUNTS = ("/etc/timezone", "/etc/localtime")
+SOCKETS = tuple(
+    f"{run}/{name}" for run in ("/run", "/var/run") for name in ("docker.sock", "containerd/containerd.sock")
+)
+PLATFORM_NETWORKS = ("proxy",)
+_NAMESPACES = ("network_mode", "pid", "ipc", "userns_mode")
+Path = tuple[Any, ...]
+Port = tuple[int, str]  # published port, protocol
+
+
+@dataclass(frozen=True)
+class Demand:
+    """One thing that compose files ask of a node. Two sides ask for the same when their keys are equal."""
+
+    rule: str
+    subject: str  # "service app", "volume data"
+    detail: str
+    path: Path = ()
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.rule, self.subject, self.detail
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A demand that only the newer side makes, with the place where it is written."""
+
+    rule: str
+    what: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.rule}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`refused` makes a pull request red; `noted` was allowed, and the report says so."""
+
+    refused: tuple[Finding, ...] = ()
+    noted: tuple[Finding, ...] = ()
+
+
+def unknown_rules(allow: Collection[str]) -> list[str]:
+    return [entry for entry in allow if entry.partition("=")[0] not in ALLOWABLE]
+
+
+def judge(
+    base: Stack | None, head: Stack, *, stack: str, mode: str = "strict", allow: Collection[str] = (),
+    taken: Mapping[Port, str] | None = None,
+) -> Verdict:  # fmt: skip
+    """Judges what `head` asks for and `base` does not (without a base: everything that head asks for).
+
+    `stack` is the run's stack name; `allow` names rules (`capability`) or one detail (`capability=NET_ADMIN`);
+    `mode: relaxed` lets everything through but what NEVER names; `taken` says who holds which published port.
+    """
+    before = {demand.key for demand in demands(base, stack)} if base else set()
+    refused: list[Finding] = []
+    noted: list[Finding] = []
+    for demand in [*demands(head, stack), *collisions(head, taken or {})]:
+        if demand.key in before:
+            continue
+        free = demand.rule not in NEVER and (
+            mode == "relaxed" or demand.rule in allow or f"{demand.rule}={demand.detail}" in allow
+        )
+        (noted if free else refused).append(_finding(head, demand))
+    return Verdict(tuple(refused), tuple(noted))
+
+
+def _finding(stack: Stack, demand: Demand) -> Finding:
+    file, line = stack.line_of(demand.path)
+    return Finding(demand.rule, f"{demand.subject} asks for {demand.detail}", file, line)
+
+
+def demands(stack: Stack, name: str) -> list[Demand]:
+    """Everything in the compose files that reaches beyond the stack's own containers, volumes and networks."""
+    found = [demand for service in stack.services for demand in _of_service(stack, service)]
+    return [*found, *_of_volumes(stack), *_of_networks(stack), *_of_files(stack), *_foreign(stack, name)]
+
+
+def collisions(stack: Stack, taken: Mapping[Port, str]) -> list[Demand]:
+    """Published ports that something else has: `taken` is `{(port, protocol): who}`."""
+    found = []
+    for service in stack.services.values():
+        for index, port in enumerate(service.ports):
+            published = (int(port.get("published") or 0), str(port.get("protocol") or "tcp"))
+            if published in taken:
+                detail = f"the published port {published[0]}/{published[1]}, which {taken[published]} has"
+                found.append(
+                    Demand("port-taken", f"service {service.name}", detail, ("services", service.name, "ports", index))
+                )
+    return found
+
+
+def bind_sources(stack: Stack) -> list[tuple[str, str, Path]]:
+    """`(service, path, place)` of every path of the node that is mounted; recipes' own relative paths are left out."""
+    return [
+        (service.name, _clean(mount["source"]), ("services", service.name, "volumes", index))
+        for service in stack.services.values()
+        for index, mount in enumerate(service.mounts)
+        if mount["type"] == "bind" and str(mount["source"]).startswith("/")
+    ]
+
+
+def _of_service(stack: Stack, name: str) -> Iterator[Demand]:
+    service, subject, where = stack.services[name], f"service {name}", ("services", name)
+    for index, mount in enumerate(service.mounts):
+        if mount["type"] not in ("volume", "tmpfs"):
+            yield from _mounted(subject, str(mount["source"]), bool(mount["read_only"]), (*where, "volumes", index))
+    if service.raw.get("privileged"):
+        yield Demand("privileged", subject, "privileged: true", (*where, "privileged"))
+    for key in _NAMESPACES:
+        value = str(service.raw.get(key) or "")
+        if value == "host" or value.startswith(("container:", "service:")):
+            yield Demand("host-namespace", subject, f"{key}: {value}", (*where, key))
+    for rule, key in (("capability", "cap_add"), ("device", "devices"), ("security-option", "security_opt")):
+        for index, value in enumerate(_listed(service.raw.get(key))):
+            if rule != "security-option" or not value.startswith(("no-new-privileges", "label")):
+                yield Demand(rule, subject, value, (*where, key, index))
+    if service.raw.get("cgroup_parent"):
+        yield Demand(
+            "security-option", subject, f"cgroup_parent: {service.raw['cgroup_parent']}", (*where, "cgroup_parent")
+        )
+
+
+def _mounted(subject: str, source: str, read_only: bool, path: Path) -> Iterator[Demand]:
+    clean = _clean(source)
+    if any(socket == clean or socket.startswith(clean.rstrip("/") + "/") for socket in SOCKETS):
+        yield Demand("docker-socket", subject, clean, path)
+    elif not (read_only and clean in FREE_MOUNTS):
+        yield Demand("bind-mount", subject, clean if not read_only else f"{clean}:ro", path)
+
+
+def _of_volumes(stack: Stack) -> Iterator[Demand]:
+    for name, volume in stack.volumes.items():
+        subject, where = f"volume {name}", ("volumes", name)
+        driver, options = str(volume.get("driver") or "local"), volume.get("driver_opts") or {}
+        if driver != "local":
+            yield Demand("volume-driver", subject, driver, where)
+        if options.get("device") and options.get("type") != "tmpfs":
+            yield from _mounted(subject, str(options["device"]), False, where)
+
+
+def _of_networks(stack: Stack) -> Iterator[Demand]:
+    for name, network in stack.networks.items():
+        driver = str(network.get("driver") or "overlay")
+        if network["name"] == "host" or driver == "host":
+            yield Demand("host-namespace", f"network {name}", "the node's network", ("networks", name))
+        elif driver != "overlay":
+            yield Demand("network-driver", f"network {name}", driver, ("networks", name))
+
+
+def _of_files(stack: Stack) -> Iterator[Demand]:
+    for kind in ("configs", "secrets"):
+        for name, one in getattr(stack, kind).items():
+            file = str(one.get("file") or "")
+            if file and escapes(file):
+                yield Demand("file-outside", f"{kind[:-1]} {name}", file, (kind, name, "file"))
+
+
+def _foreign(stack: Stack, own: str) -> Iterator[Demand]:
+    for kind in ("volumes", "secrets", "configs", "networks"):
+        for key, one in getattr(stack, kind).items():
+            name = str(one["name"])
+            if name.startswith(f"{own}_") or (kind == "networks" and name in (*PLATFORM_NETWORKS, "host")):
+                continue
+            yield Demand("foreign-object", f"{kind[:-1]} {key}", name, (kind, key))
+
+
+def escapes(path: str) -> bool:
+    """Whether a path as a compose file writes it leads out of the recipe's folder (links aside)."""
+    clean = posixpath.normpath(path)
+    return clean.startswith(("/", "~")) or clean.split("/")[0] in ("..", ".git")
+
+
+def _clean(path: str) -> str:
+    return posixpath.normpath("/" + path.lstrip("/")) if path.startswith("/") else posixpath.normpath(path)
+
+
+def _listed(value: Any) -> Sequence[str]:
+    if value is None:
+        return ()
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

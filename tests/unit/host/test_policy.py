@@ -1,0 +1,156 @@
+"""The policy on real compose texts, through the real reader: what is new on the head's side, and only that."""
+
+from __future__ import annotations
+
+import pytest
+
+from ccci_host import policy
+from ccci_host.compose import Stack, read_stack
+
+STACK = "cust-c12afe_ci_test"
+
+
+def stack(service: str = "", rest: str = "", extra: str = "") -> Stack:
+    lines = [f"    {line}" for line in service.strip("\n").splitlines()]
+    text = "\n".join(["version: '3.8'", "services:", "  app:", "    image: nginx:1", *lines, extra, rest, ""])
+    return read_stack({"compose.yml": text}, ["compose.yml"], {"STACK_NAME": STACK})
+
+
+def refused(head: Stack, base: Stack | None = None, **options: object) -> list[str]:
+    verdict = policy.judge(base, head, stack=STACK, **options)  # type: ignore[arg-type]
+    return [finding.rule for finding in verdict.refused]
+
+
+NOTHING = stack()
+FORBIDDEN = {
+    "docker-socket": "volumes: ['/var/run/docker.sock:/var/run/docker.sock:ro']",
+    "bind-mount": "volumes: ['/srv/data:/data:ro']",
+    "privileged": "privileged: true",
+    "host-namespace": "pid: host",
+    "capability": "cap_add: [NET_ADMIN]",
+    "device": "devices: ['/dev/dri:/dev/dri']",
+    "security-option": "security_opt: ['apparmor:unconfined']",
+}
+
+
+@pytest.mark.parametrize(("rule", "service"), FORBIDDEN.items())
+def test_a_new_demand_is_refused_with_its_place_and_an_old_one_is_not(rule: str, service: str) -> None:
+    head = stack(service)
+    (finding,) = policy.judge(NOTHING, head, stack=STACK).refused
+    assert (finding.rule, finding.file, finding.line) == (rule, "compose.yml", 5)
+    assert refused(head, head) == []
+
+
+@pytest.mark.parametrize(("rule", "service"), FORBIDDEN.items())
+def test_the_inventory_may_allow_a_rule_but_never_the_docker_socket(rule: str, service: str) -> None:
+    verdict = policy.judge(NOTHING, stack(service), stack=STACK, allow=[rule])
+    assert [finding.rule for finding in (verdict.refused if rule in policy.NEVER else verdict.noted)] == [rule]
+    assert (rule in policy.NEVER) == (rule == "docker-socket")
+    assert bool(policy.unknown_rules([rule])) == (rule == "docker-socket")
+
+
+def test_one_detail_of_a_rule_can_be_allowed() -> None:
+    head = stack("cap_add: [NET_ADMIN, SYS_ADMIN]")
+    verdict = policy.judge(NOTHING, head, stack=STACK, allow=["capability=NET_ADMIN"])
+    assert [finding.what for finding in verdict.refused] == ["service app asks for SYS_ADMIN"]
+
+
+def test_relaxed_notes_everything_but_what_can_never_be() -> None:
+    head = stack("privileged: true\nvolumes: ['/srv:/srv', '/var/run:/host']")
+    verdict = policy.judge(NOTHING, head, stack=STACK, mode="relaxed")
+    assert [finding.rule for finding in verdict.refused] == ["docker-socket"]
+    assert {finding.rule for finding in verdict.noted} == {"privileged", "bind-mount"}
+
+
+@pytest.mark.parametrize(
+    "source", ["/var/run/docker.sock", "/run/docker.sock", "/var/run", "/run/", "/", "/var/../run", "//run"]
+)
+def test_every_way_to_the_docker_socket_is_one(source: str) -> None:
+    head = stack(f"volumes: [{{type: bind, source: '{source}', target: /x}}]")
+    assert refused(head, NOTHING, mode="relaxed") == ["docker-socket"]
+
+
+def test_time_zone_files_are_free_read_only() -> None:
+    assert (
+        refused(stack("volumes: ['/etc/timezone:/etc/timezone:ro', '/etc/localtime:/etc/localtime:ro']"), NOTHING) == []
+    )
+    assert refused(stack("volumes: ['/etc/timezone:/etc/timezone']"), NOTHING) == ["bind-mount"]
+
+
+def test_a_mount_that_becomes_writable_is_new() -> None:
+    before, after = stack("volumes: ['/srv/x:/x:ro']"), stack("volumes: ['/srv/x:/x']")
+    assert refused(after, before) == ["bind-mount"]
+    assert refused(after, after) == []
+
+
+def test_a_demand_that_moves_to_another_service_is_new() -> None:
+    other = "  db: {image: 'postgres:15', privileged: true}"
+    assert refused(stack("privileged: true", extra=other), stack("privileged: true")) == ["privileged"]
+
+
+def test_a_volume_that_is_a_bind_mount_in_disguise() -> None:
+    volume = "volumes: {data: {driver: local, driver_opts: {type: none, o: bind, device: /etc}}}"
+    assert refused(stack("volumes: ['data:/x']", volume), NOTHING) == ["bind-mount"]
+    assert refused(stack("", "volumes: {data: {driver_opts: {type: none, o: bind, device: /run}}}"), NOTHING) == [
+        "docker-socket"
+    ]
+    tmpfs = "volumes: {data: {driver_opts: {type: tmpfs, device: tmpfs, o: size=5m}}}"
+    assert refused(stack("volumes: ['data:/x']", tmpfs), NOTHING) == []
+    assert refused(stack("", "volumes: {data: {driver: sshfs}}"), NOTHING) == ["volume-driver"]
+
+
+def test_objects_of_the_stack_are_its_own_and_others_are_foreign() -> None:
+    own = "secrets: {pw: {external: true, name: '${STACK_NAME}_pw_v1'}}\nvolumes: {data: {}}"
+    own += "\nnetworks: {proxy: {external: true}}"
+    assert refused(stack("secrets: [pw]\nvolumes: ['data:/x']\nnetworks: [proxy]", own), NOTHING) == []
+    for rest in ("secrets: {pw: {external: true, name: other_pw_v1}}",
+                 "volumes: {data: {external: true, name: other_data}}",
+                 "volumes: {data: {name: other_data}}", "networks: {n: {external: true, name: other_default}}",
+                 "configs: {c: {external: true, name: ccci-lock}}"):  # fmt: skip
+        assert refused(stack("", rest), NOTHING) == ["foreign-object"]
+
+
+def test_the_hosts_network_and_other_drivers() -> None:
+    assert refused(stack("networks: [h]", "networks: {h: {external: true, name: host}}"), NOTHING) == ["host-namespace"]
+    assert refused(stack("networks: [n]", "networks: {n: {driver: macvlan}}"), NOTHING) == ["network-driver"]
+    assert refused(stack("network_mode: host"), NOTHING) == ["host-namespace"]
+
+
+@pytest.mark.parametrize("file", ["/etc/shadow", "../../state.json", "x/../../y", ".git/config", "~/.ssh/id"])
+def test_a_config_cannot_read_outside_of_the_recipe(file: str) -> None:
+    head = stack("configs: [c]", f"configs: {{c: {{file: '{file}'}}}}")
+    assert refused(head, NOTHING, mode="relaxed", allow=["file-outside"]) == ["file-outside"]
+
+
+def test_a_config_of_the_recipe_is_fine() -> None:
+    assert refused(stack("configs: [c]", "configs: {c: {file: ./conf/a.tmpl}}"), NOTHING) == []
+
+
+def test_a_published_port_is_refused_only_where_somebody_has_it() -> None:
+    head = stack("ports: ['8080:80', '5353:53/udp']")
+    assert refused(head, NOTHING) == []
+    verdict = policy.judge(
+        NOTHING, head, stack=STACK, taken={(8080, "tcp"): "service web_app", (5353, "tcp"): "a process"}
+    )
+    assert [str(finding) for finding in verdict.refused] == [
+        "compose.yml:5: port-taken: service app asks for the published port 8080/tcp, which service web_app has"
+    ]
+
+
+def test_without_a_base_everything_is_new() -> None:
+    assert refused(stack("privileged: true")) == ["privileged"]
+
+
+def test_bind_sources_are_listed_for_the_check_that_they_exist() -> None:
+    head = stack("volumes: ['/etc/timezone:/etc/timezone:ro', './own:/own', 'data:/data']", "volumes: {data: {}}")
+    assert policy.bind_sources(head) == [("app", "/etc/timezone", ("services", "app", "volumes", 0))]
+
+
+def test_every_rule_is_one_that_is_explained() -> None:
+    everything = stack(
+        "\n".join(service for service in FORBIDDEN.values() if "volumes" not in service)
+        + "\nvolumes: ['/srv:/x', '/run:/y']\nports: ['80:80']",
+        "volumes: {v: {driver: x}, w: {name: other}}\nnetworks: {n: {driver: x}}\nconfigs: {c: {file: /x}}",
+    )
+    found = refused(everything, None, taken={(80, "tcp"): "service t"})
+    assert set(found) == set(policy.RULES)
