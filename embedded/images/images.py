@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""The images of images.toml: what they are made of, what a node has of them, and how one is built.
+
+    images.py plan --archives DIR --machine x86_64    on the controller: what there is to have
+    images.py state --ref-inputs JSON                 on a node: what it has, {ref: {local, pushed}}
+    images.py decide <{plan, state}                   on the controller: what to load, build and push
+    images.py pack --to FILE                          on the controller: the sources of all images as a tar file
+    images.py build ID --inputs HASH --wheels DIR --archive FILE    on a node
+    images.py wait FILE --limit SECONDS                             on a node: until that archive is made, or its build failed
+    images.py load FILE                                             on a node
+
+An id is `<name>:<tag>`. `inputs` is a hash of everything that an image is made of, except for what Debian's archive
+says today; an image carries it as the label `ccci.inputs`. Standard library only: it runs on a node with Python 3.11.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import tomllib
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+from typing import Any
+
+EMBEDDED = Path(__file__).resolve().parent.parent
+REGISTRY = "127.0.0.1:5000"
+LABEL = "ccci.inputs"
+# Part of every hash: raise it when the way of building changes what comes out.
+FORMAT = "1"
+# No manuals and translations; dpkg keeps the setting for what is installed on top.
+SLIM = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info", "lintian")]
+# Builders differ in what `docker save` gives afterwards (BuildKit adds attestations); the classic one is everywhere.
+DOCKER_ENV = {**os.environ, "DOCKER_BUILDKIT": "0"}
+
+
+def read_images() -> dict[str, dict[str, Any]]:
+    """`{id: entry}` in the order of images.toml, with `id`, `ref` and `inputs` added."""
+    entries = tomllib.loads((EMBEDDED / "images" / "images.toml").read_text())["image"]
+    images: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        image = {**entry, "id": f"{entry['name']}:{entry['tag']}"}
+        image["ref"] = f"{REGISTRY}/ccci/{image['id']}"
+        image["inputs"] = hash_inputs(image, images.get(image.get("base", "")))
+        images[image["id"]] = image
+    return images
+
+
+def hash_inputs(image: dict[str, Any], base: dict[str, Any] | None) -> str:
+    """12 hex digits over the entry, the base's own hash, and each file of the build context."""
+    digest = hashlib.sha256(json.dumps([FORMAT, image, base and base["inputs"]], sort_keys=True).encode())
+    for target, folder in sorted(image.get("context", {}).items()):
+        for path in context_files(EMBEDDED / folder):
+            name = f"{target}/{path.relative_to(EMBEDDED / folder)}"
+            digest.update(f"\0{name}\0{os.access(path, os.X_OK)}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def context_files(folder: Path) -> list[Path]:
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+    )
+
+
+def plan(archives: Path, machine: str) -> list[dict[str, Any]]:
+    """What there is to have, bases first; `archived` says whether the controller's cache holds it already."""
+    planned = []
+    for image in read_images().values():
+        archive = f"{image['name']}-{image['tag']}-{machine}-{image['inputs']}.tar.zst"
+        keys = {key: image.get(key, "") for key in ("id", "name", "ref", "inputs", "base", "wheel")}
+        push = image.get("push", False)
+        planned.append({**keys, "push": push, "archive": archive, "archived": (archives / archive).is_file()})
+    return planned
+
+
+def state(wanted: dict[str, str]) -> dict[str, dict[str, bool]]:
+    """`wanted`: {ref: inputs}. Local: Docker has it; pushed: the node's registry serves it. Both with these inputs."""
+    return {ref: {"local": local_inputs(ref) == inputs, "pushed": pushed_inputs(ref) == inputs} for ref, inputs in wanted.items()}
+
+
+def decide(planned: list[dict[str, Any]], has: dict[str, dict[str, bool]]) -> dict[str, Any]:
+    """What has to be done, in this order: load, bases, build, push. A base is only wanted where something is built on it."""
+    leaves = [image for image in planned if image["base"] or image["wheel"]]
+    gone = [image for image in leaves if not has[image["ref"]]["local"] and not (image["push"] and has[image["ref"]]["pushed"])]
+    build = [image for image in gone if not image["archived"]]
+    needed = {image["base"] for image in build}
+    bases = [image for image in planned if image["id"] in needed and not has[image["ref"]]["local"]]
+    return {
+        "load": [image for image in bases + gone if image["archived"]],
+        "bases": [image for image in bases if not image["archived"]],
+        "build": build,
+        "push": [image for image in leaves if image["push"] and not has[image["ref"]]["pushed"]],
+        "registry": next(image for image in planned if image["name"] == "registry"),
+    }
+
+
+def pack(target: Path) -> None:
+    """The folders that images are made of, as a tar file with paths relative to `embedded/`."""
+    folders = {"images", *(folder for image in read_images().values() for folder in image.get("context", {}).values())}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(target, "w") as tar:
+        for path in sorted({path for folder in folders for path in context_files(EMBEDDED / folder)}):
+            tar.add(path, arcname=path.relative_to(EMBEDDED), filter=without_owner)
+
+
+def without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    return member
+
+
+def local_inputs(ref: str) -> str:
+    form = f'{{{{ index .Config.Labels "{LABEL}" }}}}'
+    done = subprocess.run(["docker", "image", "inspect", "--format", form, ref], capture_output=True, text=True, timeout=30)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def pushed_inputs(ref: str) -> str:
+    """The label as the registry serves it; empty when there is no registry, or no such image."""
+    repository, tag = ref.removeprefix(f"{REGISTRY}/").rsplit(":", 1)
+    try:
+        manifest = registry_json(f"{repository}/manifests/{tag}")
+        config = registry_json(f"{repository}/blobs/{manifest['config']['digest']}")
+    except (urllib.error.URLError, OSError, KeyError, ValueError):
+        return ""
+    return str((config.get("config", {}).get("Labels") or {}).get(LABEL, ""))
+
+
+def registry_json(path: str) -> dict[str, Any]:
+    accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, */*"
+    request = urllib.request.Request(f"http://{REGISTRY}/v2/{path}", headers={"Accept": accept})
+    # The environment's proxy is for the world outside, never for the node's own registry.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def build(image: dict[str, Any], inputs: str, wheels: Path, archive: Path) -> None:
+    failed(archive).unlink(missing_ok=True)
+    try:
+        make(image, inputs, wheels, archive)
+    except BaseException as problem:  # whatever it was: the one who waits must hear of it
+        failed(archive).write_text(f"{image['id']}: {problem}\n")
+        raise
+
+
+def failed(archive: Path) -> Path:
+    """Holds the reason why there is no archive."""
+    return archive.with_suffix(".failed")
+
+
+def wait(archive: Path, limit: int) -> None:
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        if archive.exists():
+            return
+        if failed(archive).exists():
+            raise SystemExit(failed(archive).read_text())
+        time.sleep(0.5)
+    raise SystemExit(f"{archive.name} was not made within {limit} s")
+
+
+def make(image: dict[str, Any], inputs: str, wheels: Path, archive: Path) -> None:
+    if image["inputs"] != inputs:
+        raise SystemExit(f"{image['id']}: the sources on this node are not those that were planned: {image['inputs']} != {inputs}")
+    if "suite" in image:
+        make_base(image)
+    else:
+        with tempfile.TemporaryDirectory(prefix="ccci-build-") as folder:
+            make_derived(image, Path(folder), wheels)
+    save(image["ref"], archive)
+
+
+def make_base(image: dict[str, Any]) -> None:
+    """A minimal Debian, straight from the archive: no registry needed."""
+    with tempfile.TemporaryDirectory(prefix="ccci-base-") as folder:
+        tree = Path(folder) / "tree.tar"
+        run(["mmdebstrap", "--quiet", "--variant=minbase", *SLIM, "--include=ca-certificates", image["suite"], str(tree)], 600)
+        run(["docker", "import", "--change", f"LABEL {LABEL}={image['inputs']}", "--change", 'CMD ["/bin/sh"]', str(tree), image["ref"]], 120)
+
+
+def make_derived(image: dict[str, Any], folder: Path, wheels: Path) -> None:
+    for target, source in image["context"].items():
+        shutil.copytree(EMBEDDED / source, folder / target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    if image.get("wheel"):
+        unpack_wheel(image["wheel"], wheels, folder)
+    command = ["docker", "build", "--quiet", "--tag", image["ref"], "--label", f"{LABEL}={image['inputs']}"]
+    if image.get("base"):
+        base = read_images()[image["base"]]
+        command += ["--build-arg", f"BASE={base['ref']}", "--build-arg", f"VERSION={image['tag']}"]
+    run([*command, str(folder)], 900)
+
+
+def unpack_wheel(requirement: str, wheels: Path, folder: Path) -> None:
+    """The programs of a wheel (`<name>.data/scripts/`), made executable, into the build context."""
+    name, version = requirement.split("==")
+    found = sorted(wheels.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
+    if not found:
+        raise SystemExit(f"{requirement}: no wheel in {wheels}; expected one that pip downloaded there")
+    with zipfile.ZipFile(found[0]) as wheel:
+        for member in wheel.namelist():
+            if ".data/scripts/" in member:
+                program = folder / Path(member).name
+                with wheel.open(member) as source, program.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+                program.chmod(0o755)
+
+
+def save(ref: str, archive: Path) -> None:
+    """Written under another name first: an archive that exists is whole."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    part = archive.with_suffix(".part")
+    run(["sh", "-c", 'docker save "$1" | zstd -q -T0 -3 -f -o "$2"', "save", ref, str(part)], 300)
+    part.rename(archive)
+
+
+def load(archive: Path) -> None:
+    run(["sh", "-c", 'zstd -q -dc "$1" | docker load', "load", str(archive)], 300)
+
+
+def run(command: list[str], limit: int) -> None:
+    """Runs one command; on failure says which, and the end of what it printed."""
+    try:
+        done = subprocess.run(command, env=DOCKER_ENV, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit)
+    except subprocess.TimeoutExpired as late:
+        raise SystemExit(f"`{' '.join(command)}` did not end within {limit} s; last output: {(late.stderr or b'')[-2000:]!r}") from None
+    if done.returncode:
+        tail = (done.stdout + done.stderr)[-4000:]
+        raise SystemExit(f"`{' '.join(command)}` ended with {done.returncode}:\n{tail}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verb = verbs.add_parser("plan")
+    verb.add_argument("--archives", type=Path, required=True)
+    verb.add_argument("--machine", required=True)
+    verb = verbs.add_parser("state")
+    verb.add_argument("--ref-inputs", type=json.loads, required=True)
+    verb = verbs.add_parser("build")
+    verb.add_argument("id")
+    verb.add_argument("--inputs", required=True)
+    verb.add_argument("--wheels", type=Path, required=True)
+    verb.add_argument("--archive", type=Path, required=True)
+    verb = verbs.add_parser("wait")
+    verb.add_argument("archive", type=Path)
+    verb.add_argument("--limit", type=int, required=True)
+    verb = verbs.add_parser("load")
+    verb.add_argument("archive", type=Path)
+    verbs.add_parser("decide")
+    verb = verbs.add_parser("pack")
+    verb.add_argument("--to", type=Path, required=True)
+    given = parser.parse_args()
+    if given.verb == "plan":
+        json.dump(plan(given.archives, given.machine), sys.stdout)
+    elif given.verb == "state":
+        json.dump(state(given.ref_inputs), sys.stdout)
+    elif given.verb == "build":
+        build(read_images()[given.id], given.inputs, given.wheels, given.archive)
+    elif given.verb == "wait":
+        wait(given.archive, given.limit)
+    elif given.verb == "load":
+        load(given.archive)
+    elif given.verb == "decide":
+        asked = json.load(sys.stdin)
+        json.dump(decide(asked["plan"], asked["state"]), sys.stdout)
+    else:
+        pack(given.to)
+
+
+if __name__ == "__main__":
+    main()
