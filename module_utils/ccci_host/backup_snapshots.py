@@ -1,0 +1,53 @@
+"""Restic snapshots that a run made through the node's backup service, and how to take them away again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .docker import Client
+from .docker_errors import DockerError
+
+BACKUPBOT_LABEL = "coop-cloud.backupbot.enabled=true"
+FORGET_LIMIT = 30.0  # seconds; restic needs less than one here, but a remote repository may be slow
+
+
+def forget(client: Client, stack: str) -> list[str]:
+    """Asks the backup service to forget a stack's snapshots. Returns the ids that verifiably remain.
+
+    A node without a backup service has none. A service that has not got the verb, or does not answer, leaves its
+    snapshots to itself: DockerError, or OSError with its words.
+    """
+    container = _backupbot(client)
+    if container is None:
+        return []
+    done = client.exec(container, ["/usr/bin/backup", "forget"], env={"SERVICE": stack}, limit=FORGET_LIMIT)
+    if done.rc == 0:
+        return []
+    words = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-300:]
+    left = _remaining(client, container, stack)
+    if left:
+        return left
+    raise OSError(f"`/usr/bin/backup forget` returned {done.rc} for {stack}: {words or 'no word'}")
+
+
+def _remaining(client: Client, container: str, stack: str) -> list[str]:
+    """Asks restic itself. Empty when it cannot tell: then nothing is proven."""
+    try:
+        done = client.exec(
+            container, ["restic", "snapshots", "--no-lock", "--json", "--tag", stack], limit=FORGET_LIMIT
+        )
+        found: list[dict[str, Any]] = json.loads(done.stdout) if done.rc == 0 else []
+    except (DockerError, ValueError):
+        return []
+    return [str(snapshot.get("short_id") or snapshot.get("id")) for snapshot in found or []]
+
+
+def _backupbot(client: Client) -> str | None:
+    services = client.get("/services", filters={"label": [BACKUPBOT_LABEL]}) or []
+    names = [f"com.docker.swarm.service.id={service['ID']}" for service in services]
+    for name in names:
+        found = client.get("/containers/json", filters={"label": [name], "status": ["running"]})
+        if found:
+            return str(found[0]["Id"])
+    return None
