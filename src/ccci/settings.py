@@ -46,7 +46,7 @@ _TYPE_NAMES = {str: "a text", int: "a number of seconds", list: "a list", dict: 
 
 @dataclass(frozen=True)
 class Settings:
-    """`inventory` is what ansible-playbook gets with `-i`; `wait` is in seconds; `origins`: where each value is from."""
+    """`inventory`: what ansible-playbook gets with `-i`; `wait` is in seconds; `origins`: where each value is from."""
 
     inventory: Path
     keep: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -11,38 +11,78 @@ from typing import Any
 
 from ccci import events, redaction
 from ccci.engine.playbook import Playbook, Stop, run
+from ccci.errors import CcciError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OnEvent = Callable[[events.Event], None]
 
 
 def play(
-    plan: dict[str, Any], inventory: str, on_event: OnEvent, on_tick: Callable[[], None], options: list[str]
+    plan: dict[str, Any],
+    inventory: str,
+    on_event: OnEvent,
+    on_tick: Callable[[], None],
+    options: Sequence[str] = (),
+    playbook: str = "play.yml",
+    cleaner: str = "clean.yml",
 ) -> None:
     """Runs play.yml, then clean.yml when the events hold no completed teardown. The verdict is read from the events.
 
     INT, TERM and HUP end the play and start the cleaning; they come back to normal when this returns.
     """
     run_dir = Path(plan["run"]["dir"])
-    plan_file = {"ccci_plan_file": str(run_dir / "plan.json")}
-    marks = {"CCCI_RUN_ID": plan["run"]["id"]}
-    with _signals(run_dir) as stop:
-        life = Playbook("play.yml", inventory, run_dir, plan_file, list(plan["run"]["tags"]), None, options, marks)
-        run(life, on_event, on_tick, stop)
-        if not torn_down(events.read(run_dir)):
+    variables = {"ccci_plan_file": str(run_dir / "plan.json")}
+    tags, mark = list(plan["run"]["tags"]), plan["run"]["id"]
+    with signals_caught(run_dir) as stop:
+        failure: CcciError | None = None
+        try:
+            life = Playbook(playbook, inventory, run_dir, variables, tags, None, list(options), mark)
+            run(life, on_event, on_tick, stop)
+        except CcciError as error:
+            failure = error
+        if began(events.read(run_dir)) and not torn_down(events.read(run_dir)):
             # A second signal must not stop the cleaning: it is what keeps the node usable.
-            run(Playbook("clean.yml", inventory, run_dir, plan_file), on_event, on_tick)
+            run(Playbook(cleaner, inventory, run_dir, variables), on_event, on_tick)
+            if not torn_down(events.read(run_dir)):
+                text = "The cleaning after the run did not complete. Next: `ccci clean`, when the node answers again"
+                events.append(run_dir, "note", text=text)
         leaks = {path: sorted(names) for path, names in redaction.find_leaks(run_dir).items()}
         events.append(run_dir, "leaks", files=leaks)
+    if failure is not None:
+        raise failure
 
 
-def torn_down(stream: list[events.Event]) -> bool:
+def simple(
+    name: str,
+    inventory: str,
+    run_dir: Path,
+    variables: Mapping[str, str],
+    on_event: OnEvent,
+    limit: str | None = None,
+    options: Sequence[str] = (),
+) -> int:
+    """Runs one other playbook, announces its tasks and returns its code. KeyboardInterrupt when a signal ended it."""
+    with signals_caught(run_dir) as stop:
+        other = Playbook(name, inventory, run_dir, {**variables, "ccci_run_dir": str(run_dir)}, limit=limit)
+        other.options, other.announce = list(options), True
+        code = run(other, on_event, lambda: None, stop)
+    if stop.signal is not None:
+        raise KeyboardInterrupt
+    return code
+
+
+def began(stream: Sequence[events.Event]) -> bool:
+    """Whether a play reached the node at all."""
+    return any(event["type"] == "play_start" for event in stream)
+
+
+def torn_down(stream: Sequence[events.Event]) -> bool:
     """Whether a teardown has spoken. One that found leftovers counts: a second one would find the same."""
     return any(event["type"] == "result" and event.get("id") == "teardown.removed" for event in stream)
 
 
 @contextmanager
-def _signals(run_dir: Path) -> Iterator[Stop]:
+def signals_caught(run_dir: Path) -> Iterator[Stop]:
     stop = Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:

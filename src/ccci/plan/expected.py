@@ -90,7 +90,8 @@ _GENERIC = (
     Expected("teardown.no_secret_leak", ASSERTION, "No secret can be read in the run's files"),
 )
 MARKER_IDS = (
-    "upgrade.marker_seeded", "upgrade.marker_survived", "backup.marker_present", "restore.mutated", "restore.marker_back",
+    "upgrade.marker_seeded", "upgrade.marker_survived", "backup.marker_present", "restore.mutated",
+    "restore.marker_back",
 )  # fmt: skip
 
 

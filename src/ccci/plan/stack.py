@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from ccci_host import compose, env_file
+
 BACKUP_LABELS = ("backupbot.",)
 
 
@@ -65,8 +67,31 @@ def merged_labels(*sides: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str
     return merged
 
 
-def compose_file_names(env: Mapping[str, str], chosen: Sequence[str] | None) -> list[str]:
-    """The compose files of an app: the recipe settings' own, else COMPOSE_FILE of its .env, else compose.yml."""
-    if chosen:
-        return list(chosen)
-    return [name for name in env.get("COMPOSE_FILE", "").split(":") if name] or ["compose.yml"]
+def read_side(
+    files: Mapping[str, str], chosen: Sequence[str] | None, env: Mapping[str, str], known: Mapping[str, str]
+) -> tuple[Stack | None, str | None]:
+    """One side's stack, or None and what is wrong with its files (which the run will judge).
+
+    `files` are texts by path, `chosen` the compose files of recipe.yml, `env` our values for the app's `.env`, `known`
+    what abra itself sets there (DOMAIN, STACK_NAME). The exports of abra.sh come on top, as in abra.
+    """
+    try:
+        sample = compose.parse_env(files.get(".env.sample", ""), ".env.sample")
+        names = env_file.compose_files(sample, env, chosen)
+        exports = compose.abra_exports(files.get("abra.sh", ""))
+        read = compose.read_stack(files, names, {**sample, **env, **known, **exports})
+    except (compose.ComposeError, RecursionError) as error:
+        return None, str(error) or type(error).__name__
+    services = tuple(_service(service) for service in read.services.values())
+    secrets = sorted({name for service in read.services.values() for name in service.secrets})
+    return Stack(services, tuple(secrets)), None
+
+
+def _service(service: compose.Service) -> Service:
+    mounts = [
+        Mount(str(mount["source"]), str(mount["target"]), bool(mount.get("read_only")))
+        for mount in service.mounts
+        if mount["type"] == "volume" and mount.get("source")
+    ]
+    environment = {key: value or "" for key, value in service.environment.items()}
+    return Service(service.name, service.image, environment, dict(service.labels), tuple(mounts))

@@ -1,0 +1,172 @@
+"""Is a node set up for the embedded platform, and setting it up. Reads no Ansible: the answer costs milliseconds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from ccci import inventory, paths
+from ccci.errors import InfrastructureError, UsageError
+from ccci.settings import Settings
+
+EMBEDDED = "embedded"
+STAMP = "bootstrapped.json"
+PLAYBOOK = "bootstrap.yml"
+# What a node's set-up is made from. When one of these changes, the node is set up again.
+_ROLES = ("host_setup", "ingress", "registry", "abra_cli", "backupbot")
+_PARTS = ("embedded", "module_utils", *(f"roles/{role}" for role in _ROLES), f"playbooks/{PLAYBOOK}")
+_NOISE = ("__pycache__", ".pyc")
+CHANGES = (
+    "packages from Debian: Docker Engine (unless there is one), restic, a registry, git, Chromium and a few tools",
+    "Docker Engine started, a single-node swarm (an existing one is adopted), the overlay network `proxy`",
+    "an own certificate authority and a wildcard certificate for *.{domain}, in /var/lib/ccci/platform",
+    "Traefik on the ports 80 and 443, a registry on 127.0.0.1:5000, a backup service",
+    "the command abra in /usr/local/bin, and images built from Debian for the embedded recipes",
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """`missing` says why the node does not count as set up; None when it does."""
+
+    node: inventory.Node
+    missing: str | None
+
+
+def fingerprint(project: Path = paths.PROJECT) -> str:
+    """sha256 over the sorted relative paths and contents of everything that a node's set-up is made from."""
+    digest = hashlib.sha256()
+    for path in sorted(_sources(project), key=lambda path: path.relative_to(project).as_posix()):
+        digest.update(path.relative_to(project).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def state(settings: Settings) -> State:
+    """What is known here about the chosen node. UsageError when the inventory has no such node."""
+    node = inventory.chosen(settings.inventory, settings.node)
+    if settings.platform != EMBEDDED:
+        return State(node, None)  # its operators set it up; the run's first task checks the node itself
+    stamp = paths.node_facts_dir(node.name) / STAMP
+    try:
+        known = json.loads(stamp.read_text())
+    except (OSError, ValueError):
+        return State(node, "it was never set up from here")
+    if known.get("fingerprint") != fingerprint():
+        return State(node, "the sources of its set-up changed since")
+    if node.local and not docker_answers():
+        return State(node, "its Docker does not answer")
+    return State(node, None)
+
+
+def docker_answers(socket_path: str = "/var/run/docker.sock") -> bool:
+    from ccci_host.docker import Client, DockerError
+
+    try:
+        Client(socket_path=socket_path, timeout=10.0).get("/_ping")
+    except (DockerError, OSError):
+        return False
+    return True
+
+
+def ensure(settings: Settings, assume_yes: bool) -> None:
+    """Sets the node up when it is not; asks on a terminal, and without one wants --yes (UsageError otherwise)."""
+    found = state(settings)
+    if found.missing is None:
+        return
+    sys.stderr.write(explanation(found, settings))
+    if not assume_yes:
+        _ask(found)
+    set_up(settings, found.node)
+
+
+def bootstrap(settings: Settings, assume_yes: bool, check: bool = False) -> None:
+    """`ccci bootstrap`: the same, also when the node is set up already (it then changes nothing)."""
+    found = state(settings)
+    sys.stderr.write(explanation(found, settings))
+    if not assume_yes and not check:
+        _ask(found)
+    set_up(settings, found.node, check)
+
+
+def explanation(found: State, settings: Settings) -> str:
+    """What a person must know before the first change to a machine."""
+    where = "this machine" if found.node.local else f"the node {found.node.name}"
+    why = f"{where} is not ready: {found.missing}" if found.missing else f"{where} is set up; this brings it up to date"
+    changes = [line.format(domain=settings.wildcard_domain) for line in CHANGES]
+    return (
+        "\n".join(
+            [f"ccci: {why}.", f"Setting {where} up means, where it is not there yet:", *map("  - {}".format, changes)]
+        )
+        + "\n"
+    )
+
+
+def set_up(settings: Settings, node: inventory.Node, check: bool = False) -> None:
+    """Runs playbooks/bootstrap.yml on the node, with its tasks on stderr. InfrastructureError when it fails."""
+    from ccci.engine import life
+
+    folder = paths.cache_dir() / "bootstrap" / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{node.name}"
+    folder.mkdir(parents=True, mode=0o700)
+    variables = {"ccci_bootstrap_fingerprint": fingerprint()}
+    progress = Progress(sys.stderr)
+    options = ["--check"] if check else []
+    code = life.simple(PLAYBOOK, str(settings.inventory), folder, variables, progress.on_event, node.name, options)
+    if code != 0:
+        raise InfrastructureError(
+            f"Setting up {node.name} failed",
+            observed=progress.failure or f"ansible-playbook ended with {code}",
+            next_step=f"The whole log: {folder / 'logs' / 'ansible-bootstrap.log'}; `ccci doctor` checks this host",
+        )
+    sys.stderr.write(f"ccci: {node.name} is set up ({progress.seconds:.0f} s)\n")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Progress:
+    """One line per task that does something, as it begins."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._began = time.monotonic()
+        self.failure = ""
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        if event["type"] == "task_start":
+            self._stream.write(f"  {self.seconds:5.0f} s  {event['name']}\n")
+            self._stream.flush()
+        elif event["type"] == "task" and event.get("outcome") != "ok":
+            self.failure = f"{event.get('name')}: {event.get('msg') or event['outcome']}"
+
+
+def _ask(found: State) -> None:
+    import click
+
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{found.node.name} is not set up, and there is no terminal to ask on",
+            next_step="Give --yes to let ccci set it up, or run `ccci bootstrap --yes` first",
+        )
+    if not click.confirm("Go on?", default=False, err=True):
+        raise UsageError("Nothing was changed", next_step="`ccci play … -i nested` needs no change to this machine")
+
+
+def _sources(project: Path) -> Iterable[Path]:
+    for part in _PARTS:
+        path = project / part
+        if path.is_file():
+            yield path
+        elif path.is_dir():
+            yield from (
+                file for file in path.rglob("*") if file.is_file() and not any(word in str(file) for word in _NOISE)
+            )

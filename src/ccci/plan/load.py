@@ -1,0 +1,168 @@
+"""Gathers what a plan is made of: the recipe's folder, its mirror, both sides' compose files. The planner's only edge.
+
+Everything is read here, once; `build.plan_of` only decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+
+from ccci import paths
+from ccci.errors import InfrastructureError, UsageError
+from ccci.plan import domains
+from ccci.plan.recipe_settings import NEWEST, RecipeSettings, load_recipe_settings
+from ccci.plan.stack import Stack, read_side
+from ccci.plan.templates import Renderer
+from ccci.plan.tests_discovery import RecipeTest, discover_hooks, discover_tests, tests_of
+from ccci.settings import Settings
+from ccci.source.catalogue import check_name, open_mirror
+from ccci.source.mirror import Mirror, Selector
+from ccci.source.versions import Base, Head, pick_base
+
+OVERLAY = "compose.ccci.yml"
+PR_TESTS = ".ccci/tests"
+PR_TESTS_DIR = "pr_tests"  # in the run's folder
+ENV_SAMPLE = ".env.sample"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for. `env` comes from --set and wins over recipe.yml."""
+
+    recipe: str
+    selector: Selector = Selector()  # noqa: RUF009 - frozen
+    base_version: str | None = None
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One commit of the recipe. `stack` is None when its compose files cannot be read; `problem` then says why."""
+
+    stack: Stack | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Materials:
+    """Everything that decides a plan. `pr_files` are the tests that the ref carries: `{path in the recipe: text}`."""
+
+    request: Request
+    settings: Settings
+    recipe: RecipeSettings
+    tests_dir: Path | None
+    tests: tuple[RecipeTest, ...]
+    hooks: Mapping[str, str]
+    mirror: Mirror
+    head: Head
+    base: Base | None
+    base_reason: str
+    created: datetime
+    run_id: str
+    run_dir: Path
+    domain: str
+    stack: str
+    head_side: Side
+    base_side: Side | None
+    renderer: Renderer
+    pr_files: Mapping[str, str]
+    pr_tests_trusted: bool
+
+
+def load(request: Request, settings: Settings, now: datetime | None = None) -> Materials:
+    """UsageError for what the user wrote wrong, InfrastructureError for a dead forge. A broken compose file is neither:
+    it is the recipe's fault, and the run judges it."""
+    check_name(request.recipe)
+    folder = paths.RECIPE_TESTS / request.recipe
+    tests_dir = folder if folder.is_dir() else None
+    recipe = load_recipe_settings(tests_dir)
+    tests = discover_tests(request.recipe, tests_dir)
+    marker_files = [(recipe.marker or {}).get(key, "") for key in ("seed", "check", "destroy")]
+    hooks = discover_hooks(tests_dir, also=marker_files)
+
+    mirror = open_mirror(request.recipe, settings.recipe_url, settings.source)
+    head = mirror.resolve(request.selector)
+    wanted = request.base_version or (None if recipe.base_version == NEWEST else recipe.base_version)
+    base, base_reason = pick_base(mirror.versions(), head, mirror.ancestors(head.commit), wanted)
+
+    if not settings.wildcard_domain:
+        raise UsageError(
+            f"The inventory {settings.inventory} names no ccci_wildcard_domain",
+            expected="the domain below which every name points to the node, for example ci.example.org",
+        )
+    prefix = domains.app_prefix(request.recipe, head.label, head.pr)
+    domain = domains.app_domain(prefix, settings.wildcard_domain)
+    stack = domains.stack_name(domain)
+    created, run_id, run_dir = _run_of(prefix, now or datetime.now(UTC))
+    renderer = Renderer(
+        {
+            "domain": domain,
+            "stack": stack,
+            "run": {
+                "id": run_id, "recipe": request.recipe, "pr": head.pr or "", "commit": head.commit,
+                "version": head.version or "",
+            },
+        }
+    )  # fmt: skip
+    env = renderer.data(recipe.env, recipe.place("env")) | dict(request.env)
+    later = renderer.data(recipe.env_from_upgrade, recipe.place("env_from_upgrade")) | dict(request.env)
+    trusted = request.recipe in settings.trusted_recipes and recipe.pr_tests is not False
+    pr_paths = [path for path in mirror.list(head.commit, PR_TESTS) if PurePosixPath(path).suffix in (".yml", ".py")]
+    pr_files = mirror.read_many(head.commit, pr_paths) if trusted and pr_paths else dict.fromkeys(pr_paths, "")
+    if trusted:
+        tests += _pr_tests(request.recipe, pr_files, run_dir)
+    known = {"DOMAIN": domain, "STACK_NAME": stack}
+    return Materials(
+        request=request,
+        settings=settings,
+        recipe=recipe,
+        tests_dir=tests_dir,
+        tests=tuple(tests),
+        hooks=hooks,
+        mirror=mirror,
+        head=head,
+        base=base,
+        base_reason=base_reason,
+        created=created,
+        run_id=run_id,
+        run_dir=run_dir,
+        domain=domain,
+        stack=stack,
+        head_side=_side(mirror, head.commit, env | later, known, recipe),
+        base_side=_side(mirror, base.commit, env, known, recipe) if base else None,
+        renderer=renderer,
+        pr_files=pr_files,
+        pr_tests_trusted=trusted,
+    )
+
+
+def _run_of(prefix: str, now: datetime) -> tuple[datetime, str, Path]:
+    """A run id whose folder is free. Two runs of the same thing in one second differ by a second."""
+    for seconds in range(60):
+        created = now + timedelta(seconds=seconds)
+        run_id = domains.run_id(created, prefix)
+        if not (paths.runs_dir() / run_id).exists():
+            return created, run_id, paths.runs_dir() / run_id
+    raise InfrastructureError(f"{paths.runs_dir()} holds a run of {prefix} for each of the next 60 seconds")
+
+
+def _pr_tests(recipe: str, files: Mapping[str, str], run_dir: Path) -> list[RecipeTest]:
+    """Trusted tests of the ref. Their ids tell them from the recipe's own: `<recipe>.pr.<test>`."""
+    where = run_dir / PR_TESTS_DIR
+    return tests_of(f"{recipe}.pr", {str(where / PurePosixPath(path).name): text for path, text in files.items()})
+
+
+def _side(
+    mirror: Mirror, commit: str, env: Mapping[str, str], known: Mapping[str, str], recipe: RecipeSettings
+) -> Side:
+    wanted = [
+        path
+        for path in mirror.list(commit)
+        if path in (ENV_SAMPLE, "abra.sh") or PurePosixPath(path).match("compose*.y*ml")
+    ]
+    return Side(*read_side(mirror.read_many(commit, wanted), recipe.compose_files, env, known))
