@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ccci.actions import record
+from ccci.actions import own_variables, record, run_dir_of
 
 
 class ActionModule(ActionBase):
@@ -17,8 +16,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        variables = task_vars or {}
+        ours = own_variables(self._templar, task_vars or {})
+        run_dir = run_dir_of(ours)
         answer = {key: self._task.args[key] for key in ("results", "facts") if key in self._task.args}
-        if variables.get("ccci_run_dir"):
-            record(Path(str(variables["ccci_run_dir"])), answer, variables, time.time())
+        if run_dir is not None:
+            record(run_dir, answer, ours, time.time())
         return {"changed": False, "ccci": answer}

@@ -6,12 +6,12 @@ With `so_far: true` it fails nothing and only answers `ccci_verdict.failed`, whi
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ccci import events, redaction
+from ccci.actions import own_variables, run_dir_of
 from ccci.report import result as report
 
 
@@ -21,7 +21,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        run_dir = Path(str((task_vars or {})["ccci_run_dir"]))
+        run_dir = run_dir_of(own_variables(self._templar, task_vars or {}))
+        if run_dir is None:
+            return {"failed": True, "msg": "ccci_run_dir is not set: there is no run to judge"}
         if self._task.args.get("so_far"):
             return {"changed": False, "ccci_verdict": {"failed": _anything_wrong(events.read(run_dir))}}
         leaks = {path: sorted(names) for path, names in redaction.find_leaks(run_dir).items()}

@@ -18,6 +18,7 @@ from ccci import events, redaction
 
 # Options that name a file on the controller and reach the module as a path on the node.
 TRANSFERRED = ("bundle", "overlay")
+OWN_VARIABLES = ("ccci_run_dir", "ccci_tier", "ccci_test")
 DEFAULT_LIMIT = 600
 
 
@@ -31,19 +32,22 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
         variables = task_vars or {}
         super().run(tmp, variables)
         arguments = dict(self._task.args)
-        run_dir = _run_dir(variables)
+        ours = own_variables(self._templar, variables)
+        run_dir = run_dir_of(ours)
         began = time.time()
         self._send_files(arguments)
-        answer = self._slices(arguments, variables, run_dir)
+        answer = self._slices(arguments, variables, ours, run_dir)
         if run_dir is not None:
             redaction.add_secrets(run_dir, answer.pop("ccci_secrets", None) or {})
             self._fetch_files(answer, run_dir)
-            record(run_dir, answer.get("ccci") or {}, variables, began)
+            record(run_dir, answer.get("ccci") or {}, ours, began)
             return dict(redaction.redactor_of(run_dir).data(answer))
         answer.pop("ccci_secrets", None)
         return answer
 
-    def _slices(self, arguments: dict[str, Any], variables: dict[str, Any], run_dir: Path | None) -> dict[str, Any]:
+    def _slices(
+        self, arguments: dict[str, Any], variables: dict[str, Any], ours: dict[str, Any], run_dir: Path | None
+    ) -> dict[str, Any]:
         limit = float(arguments.get("limit") or DEFAULT_LIMIT)
         deadline = time.monotonic() + limit
         module = self._task.action
@@ -53,7 +57,7 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
             if not piece:
                 return answer
             if piece.get("progress"):
-                self._say(str(piece["progress"]), variables, run_dir)
+                self._say(str(piece["progress"]), ours, run_dir)
             if piece.get("done") or answer.get("failed"):
                 return answer
             arguments["cursor"] = piece["cursor"]
@@ -65,9 +69,9 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
                     "msg": f"{module} did not end 60 s after its limit of {limit:.0f} s: {piece.get('progress')}",
                 }
 
-    def _say(self, text: str, variables: dict[str, Any], run_dir: Path | None) -> None:
+    def _say(self, text: str, ours: dict[str, Any], run_dir: Path | None) -> None:
         if run_dir is not None:
-            events.append(run_dir, "progress", tier=variables.get("ccci_tier"), text=text)
+            events.append(run_dir, "progress", tier=ours.get("ccci_tier"), text=text)
             text = redaction.redactor_of(run_dir).text(text)
         Display().display(f"  {text}")
 
@@ -91,9 +95,9 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
             events.append(run_dir, "artefact", kind=file.get("kind", "file"), path=file["to"], title=file.get("title"))
 
 
-def record(run_dir: Path, answer: dict[str, Any], variables: dict[str, Any], began: float) -> None:
+def record(run_dir: Path, answer: dict[str, Any], ours: dict[str, Any], began: float) -> None:
     """Writes a module's `ccci` answer as events. Inside a recipe's test (`ccci_test`), results belong to that test."""
-    tier, test = variables.get("ccci_tier"), variables.get("ccci_test")
+    tier, test = ours.get("ccci_tier"), ours.get("ccci_test")
     for result in answer.get("results") or []:
         fields = dict(result)
         if test:
@@ -112,7 +116,13 @@ def record(run_dir: Path, answer: dict[str, Any], variables: dict[str, Any], beg
         events.append(run_dir, "artefact", tier=tier, **artefact)
 
 
-def _run_dir(variables: dict[str, Any]) -> Path | None:
+def own_variables(templar: Any, task_vars: dict[str, Any]) -> dict[str, Any]:
+    """The variables that an action plugin reads itself. Ansible hands it the variables of a task as they are written,
+    templates and all; what came out of a plan is no template for it and stays as it is."""
+    return {name: templar.template(task_vars[name]) for name in OWN_VARIABLES if name in task_vars}
+
+
+def run_dir_of(ours: dict[str, Any]) -> Path | None:
     """`ccci_run_dir` is set by play.yml and clean.yml; without it (ad hoc use of a module) nothing is recorded."""
-    run_dir = variables.get("ccci_run_dir")
+    run_dir = ours.get("ccci_run_dir")
     return Path(str(run_dir)) if run_dir else None
