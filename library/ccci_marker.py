@@ -25,7 +25,7 @@ options:
     type: dict
     required: true
   marker:
-    description: The marker of plan.json. Kinds are V(file), V(postgres), V(mysql), V(sqlite); V(none) has nothing to judge.
+    description: The marker of plan.json, of kind V(file), V(postgres), V(mysql), V(sqlite) or V(none).
     type: dict
     required: true
 attributes:
@@ -55,6 +55,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host import lock, marker
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
+from ansible.module_utils.ccci_host.marker_stores import Misplaced
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["seeded", "judged"], "required": True},
@@ -73,17 +74,22 @@ def main() -> None:
     def work() -> None:
         client, answer = Client(), Answer()
         lock.renew(client, scope)
+        try:
+            judge(client, answer)
+        except Misplaced as error:
+            answer.result(first_id, "fail", observed=str(error), hint="Correct `marker` in the recipe's recipe.yml")
+        answer.leave(module, operation=[first_id] if arguments["state"] == "seeded" else [], changed=True)
+
+    def judge(client: Client, answer: Answer) -> None:
         if arguments["state"] == "seeded":
             with answer.waiting("docker"):
                 marker.report(answer, first_id, marker.seed(client, scope, settings))
-            answer.leave(module, operation=[first_id], changed=True)
-        if settings.get("kind") == "none":
+        elif settings.get("kind") == "none":
             answer.result("restore.write_ready", "skip", evidence=settings.get("reason") or "no service keeps data")
-            answer.leave(module)
-        with answer.waiting("docker"):
-            marker.report(answer, first_id, marker.compare(client, scope, settings), unlike="fail")
-            marker.report(answer, "restore.write_ready", marker.write_ready(client, scope, settings), unlike="fail")
-        answer.leave(module, changed=True)
+        else:
+            with answer.waiting("docker"):
+                marker.report(answer, first_id, marker.compare(client, scope, settings), unlike="fail")
+                marker.report(answer, "restore.write_ready", marker.write_ready(client, scope, settings), unlike="fail")
 
     guarded(module, work, id=first_id)
 
