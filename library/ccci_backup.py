@@ -6,8 +6,8 @@ DOCUMENTATION = r"""
 module: ccci_backup
 short_description: Back an app up and judge the snapshot
 description:
-  - Checks the marker, says which services are backed up and how, waits until the stack is at rest, creates a backup with
-    abra, and looks into the snapshot.
+  - Checks the marker, says which services are backed up and how, waits until the stack is at rest, creates a backup
+    with abra, and looks into the snapshot.
   - The whole backup is repeated, at most three times, while something is missing that ought to be there.
   - Not sliced, because one call of abra cannot be; the lock's lease covers O(limit).
 options:

@@ -6,8 +6,8 @@ DOCUMENTATION = r"""
 module: ccci_restore
 short_description: Change the marker and restore the newest backup
 description:
-  - The marker is changed first, so that a restore that does nothing and one that merges are found out. What came back is
-    judged later, by M(ccci_marker), when the stack has converged again.
+  - The marker is changed first, so that a restore that does nothing and one that merges are found out. What came back
+    is judged later, by M(ccci_marker), when the stack has converged again.
   - Not sliced, because one call of abra cannot be; the lock's lease covers O(limit).
 options:
   scope:
