@@ -24,7 +24,7 @@ _ROLES = ("host_setup", "ingress", "registry", "abra_cli", "backupbot")
 _PARTS = ("embedded", "module_utils", *(f"roles/{role}" for role in _ROLES), f"playbooks/{PLAYBOOK}")
 _NOISE = ("__pycache__", ".pyc")
 CHANGES = (
-    "packages from Debian: Docker Engine (unless there is one), restic, a registry, git, Chromium and a few tools",
+    "packages from Debian: Docker Engine (unless there is one), git and a few tools",
     "Docker Engine started, a single-node swarm (an existing one is adopted), the overlay network `proxy`",
     "an own certificate authority and a wildcard certificate for *.{domain}, in /var/lib/ccci/platform",
     "Traefik on the ports 80 and 443, a registry on 127.0.0.1:5000, a backup service",
@@ -61,19 +61,22 @@ def state(settings: Settings) -> State:
         return State(node, "it was never set up from here")
     if known.get("fingerprint") != fingerprint():
         return State(node, "the sources of its set-up changed since")
-    if node.local and not docker_answers():
-        return State(node, "its Docker does not answer")
+    if node.local:
+        return State(node, None if _ask_docker("/_ping") is not None else "its Docker does not answer")
+    if node.container:
+        running = ((_ask_docker(f"/containers/{node.container}/json") or {}).get("State") or {}).get("Running")
+        return State(node, None if running else f"its container {node.container} does not run")
     return State(node, None)
 
 
-def docker_answers(socket_path: str = "/var/run/docker.sock") -> bool:
+def _ask_docker(path: str) -> Any:
+    """What this machine's Docker answers; None when it does not, or says no."""
     from ccci_host.docker import Client, DockerError
 
     try:
-        Client(socket_path=socket_path, timeout=10.0).get("/_ping")
+        return Client(timeout=10.0).get(path)
     except (DockerError, OSError):
-        return False
-    return True
+        return None
 
 
 def ensure(settings: Settings, assume_yes: bool) -> None:

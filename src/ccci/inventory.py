@@ -22,10 +22,21 @@ _INDEXED = re.compile(rf"{GROUP}(?:\[(\d+)\])?")
 
 @dataclass(frozen=True)
 class Node:
-    """`local`: this machine itself."""
+    """`connection` as Ansible calls it; `address` is what it connects to (a host, or a container's name)."""
 
     name: str
-    local: bool
+    connection: str = "ssh"
+    address: str = ""
+
+    @property
+    def local(self) -> bool:
+        """This machine itself."""
+        return self.connection == "local"
+
+    @property
+    def container(self) -> str | None:
+        """The container of this machine's Docker that the node is."""
+        return self.address if self.connection.rpartition(".")[2] == "docker" else None
 
 
 def nodes(inventory: Path) -> list[Node]:
@@ -70,8 +81,7 @@ def _in_groups(groups: Mapping[str, Any], inherited: Mapping[str, Any], inside: 
         here = inside or name == GROUP
         if here:
             for host, own in (group.get("hosts") or {}).items():
-                merged = {**variables, **(own or {})}
-                yield Node(str(host), merged.get("ansible_connection") == "local")
+                yield _node(str(host), {**variables, **(own or {})})
         yield from _in_groups(group.get("children") or {}, variables, here)
 
 
@@ -91,7 +101,11 @@ def _ask_ansible(inventory: Path) -> list[Node]:
             f"Ansible cannot read the inventory {inventory}", observed=done.stderr.strip()[-500:]
         ) from None
     variables = data.get("_meta", {}).get("hostvars", {})
-    return [Node(host, variables.get(host, {}).get("ansible_connection") == "local") for host in _members(data, GROUP)]
+    return [_node(host, variables.get(host, {})) for host in _members(data, GROUP)]
+
+
+def _node(name: str, variables: Mapping[str, Any]) -> Node:
+    return Node(name, str(variables.get("ansible_connection", "ssh")), str(variables.get("ansible_host", name)))
 
 
 def _members(data: Mapping[str, Any], group: str) -> Iterator[str]:

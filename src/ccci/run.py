@@ -18,12 +18,13 @@ from typing import Any
 
 from ccci import paths
 from ccci.errors import InfrastructureError, UsageError
+from ccci.events import EVENTS_FILE
 from ccci.plan.build import Plan, plan_of
 from ccci.plan.load import PR_TESTS_DIR, Materials, Request, load
+from ccci.runs import LIVE_FILE
 from ccci.settings import Settings, load_settings
 from ccci.source.mirror import Selector
 
-LIVE_FILE = "live.lock"  # held (flock) by the command that plays the run
 LEAST_FREE = 32 * 2**20  # bytes below runs/: a run's plan, events, logs and screenshots
 # What ccci itself says to ansible-playbook; saying it twice would make the plan untrue.
 _OWN_OPTIONS = {
@@ -116,7 +117,12 @@ def play(flags: Flags, output: str, assume_yes: bool, verbosity: int, options: l
     plan = plan_of(materials)
     bootstrap.ensure(settings, assume_yes)
     save_run(materials, plan)
-    return play_saved(plan, output, verbosity, options)
+    try:
+        return play_saved(plan, output, verbosity, options)
+    except BaseException:
+        if not (materials.run_dir / EVENTS_FILE).exists():  # it ended before it began
+            shutil.rmtree(materials.run_dir, ignore_errors=True)
+        raise
 
 
 def play_saved(plan: Plan, output: str, verbosity: int, options: list[str]) -> int:

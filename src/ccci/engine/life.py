@@ -11,7 +11,7 @@ from typing import Any
 
 from ccci import events, redaction
 from ccci.engine.playbook import Playbook, Stop, run
-from ccci.errors import CcciError
+from ccci.errors import CcciError, InfrastructureError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OnEvent = Callable[[events.Event], None]
@@ -37,7 +37,9 @@ def play(
         failure: CcciError | None = None
         try:
             life = Playbook(playbook, inventory, run_dir, variables, tags, None, list(options), mark)
-            run(life, on_event, on_tick, stop)
+            code = run(life, on_event, on_tick, stop)
+            if not began(events.read(run_dir)) and stop.signal is None:
+                failure = never_began(run_dir, "play", code)
         except CcciError as error:
             failure = error
         if began(events.read(run_dir)) and not torn_down(events.read(run_dir)):
@@ -74,6 +76,17 @@ def simple(
 def began(stream: Sequence[events.Event]) -> bool:
     """Whether a play reached the node at all."""
     return any(event["type"] == "play_start" for event in stream)
+
+
+def never_began(run_dir: Path, name: str, code: int) -> InfrastructureError:
+    """What to say when ansible-playbook ended before its first play: a broken inventory, an option it does not know."""
+    log = run_dir / "logs" / f"ansible-{name}.log"
+    said = log.read_text(errors="replace").strip()[-1500:] if log.exists() else ""
+    return InfrastructureError(
+        "ansible-playbook ended before the play began",
+        observed=f"return code {code}: {said or 'it printed nothing'}",
+        next_step="Nothing was changed on the node",
+    )
 
 
 def torn_down(stream: Sequence[events.Event]) -> bool:

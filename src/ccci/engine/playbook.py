@@ -12,6 +12,7 @@ import queue
 import shlex
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -30,7 +31,8 @@ ALLOWED_ENVIRONMENT = (
     "XDG_CACHE_HOME", "CCCI_CACHE_DIR", "CCCI_RUNS_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
     "PIP_CERT", "PIP_INDEX_URL", "PIP_FIND_LINKS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
     "no_proxy", "ANSIBLE_BECOME_PASSWORD_FILE", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_CONNECTION_PASSWORD_FILE",
-    "ANSIBLE_HOST_KEY_CHECKING", "ANSIBLE_PRIVATE_KEY_FILE", "ANSIBLE_REMOTE_USER", "ANSIBLE_SSH_ARGS", "ANSIBLE_SSH_COMMON_ARGS", "ANSIBLE_TIMEOUT",
+    "ANSIBLE_HOST_KEY_CHECKING", "ANSIBLE_PRIVATE_KEY_FILE",
+    "ANSIBLE_REMOTE_USER", "ANSIBLE_SSH_ARGS", "ANSIBLE_SSH_COMMON_ARGS", "ANSIBLE_TIMEOUT",
     "ANSIBLE_VAULT_PASSWORD_FILE",
 )  # fmt: skip
 GRACE_SECONDS = 20.0  # between SIGTERM and SIGKILL to ansible-playbook
@@ -209,10 +211,12 @@ def _environment(prepared: Mapping[str, str], playbook: Playbook) -> dict[str, s
         del kept["ANSIBLE_HOST_KEY_CHECKING"]  # ansible-runner turns the check off; ansible.cfg wants it on
     callbacks = [str(paths.PROJECT / "plugins" / "callback"), prepared.get("ANSIBLE_CALLBACK_PLUGINS", "")]
     own = {
+        # ansible-playbook stands beside our own Python, whether or not that environment was activated.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), prepared.get("PATH", os.defpath)]),
         "ANSIBLE_CONFIG": str(paths.PROJECT / "ansible.cfg"),
         "ANSIBLE_CALLBACK_PLUGINS": os.pathsep.join(path for path in callbacks if path),
         "ANSIBLE_STDOUT_CALLBACK": prepared["ANSIBLE_STDOUT_CALLBACK"],
-        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_NOCOLOR": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         PARENT_MARK: str(os.getpid()),
     }
@@ -228,5 +232,5 @@ def _keep_output(artifacts: Path, playbook: Playbook) -> None:
     log = playbook.run_dir / "logs" / f"ansible-{artifacts.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(redaction.redactor_of(playbook.run_dir).text(stdout.read_text(errors="replace")))
-    title = f"What ansible-playbook {playbook.name} printed"
+    title = f"What ansible-playbook {artifacts.name}.yml printed"
     events.append(playbook.run_dir, "artefact", kind="log", path=str(log.relative_to(playbook.run_dir)), title=title)

@@ -106,6 +106,11 @@ def expected(shape: Shape) -> list[Expected | ExpectedTest]:
     return chosen
 
 
+def generic_ids() -> frozenset[str]:
+    """Every id that some run of some recipe may expect, the recipes' own tests aside."""
+    return frozenset(item.id for item in _GENERIC)
+
+
 def _applies(item: Expected, shape: Shape, wanted: Sequence[str]) -> bool:
     if not shape.marker and item.id in MARKER_IDS:
         return False

@@ -19,7 +19,7 @@ _DATABASES = (
 
 @dataclass(frozen=True)
 class Marker:
-    """`kind`: file, postgres, mysql, sqlite, api or none; `fields`: what that kind needs; `reason`: why it was chosen."""
+    """`kind`: file, postgres, mysql, sqlite, api or none; `fields`: what that kind needs; `reason`: why this one."""
 
     kind: str
     reason: str

@@ -31,10 +31,11 @@ class Service:
 
 @dataclass(frozen=True)
 class Stack:
-    """One side of the upgrade. `secrets` are the compose ids that a service uses."""
+    """One side of the upgrade. `secrets` are the compose ids that a service uses; `source` is what the reader read."""
 
     services: tuple[Service, ...] = ()
     secrets: tuple[str, ...] = ()
+    source: compose.Stack | None = field(default=None, compare=False, repr=False)
 
     @property
     def images(self) -> list[str]:
@@ -84,7 +85,7 @@ def read_side(
         return None, str(error) or type(error).__name__
     services = tuple(_service(service) for service in read.services.values())
     secrets = sorted({name for service in read.services.values() for name in service.secrets})
-    return Stack(services, tuple(secrets)), None
+    return Stack(services, tuple(secrets), read), None
 
 
 def _service(service: compose.Service) -> Service:

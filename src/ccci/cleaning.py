@@ -1,0 +1,120 @@
+"""`ccci clean`: what dead runs left on the nodes and in runs/. Kept runs stay until they are named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ccci import events, inventory, paths, runs
+from ccci.errors import LEFT_BEHIND, PASS, InfrastructureError, UsageError
+from ccci.settings import Settings, load_settings
+
+PLAYBOOK = "clean.yml"
+REMOVED = "teardown.removed"
+Summary = dict[str, Any]
+
+
+def clean(inventory_name: str | None, node: str | None, run: str | None, dry_run: bool, output: str) -> int:
+    """Cleans one run (`run`, also a kept one) or every dead one. Returns 0, or 4 when something stayed."""
+    settings = load_settings(inventory_name, {"node": node})
+    summary = _one(run, dry_run) if run else _all(settings, node, dry_run)
+    if output == "json":
+        sys.stdout.write(json.dumps(summary, indent=2) + "\n")
+    else:
+        sys.stdout.write("\n".join(describe(summary)) + "\n")
+    return LEFT_BEHIND if summary["left_behind"] else PASS
+
+
+def describe(summary: Mapping[str, Any]) -> list[str]:
+    """The summary for people. Pure."""
+    done = "would be removed" if summary["dry_run"] else "removed"
+    lines = [f"{entry['run']}: {done} ({', '.join(entry['stacks'])})" for entry in summary["dead"]]
+    lines += [f"{entry['kind']} {entry['name']}: could not be removed" for entry in summary["left_behind"]]
+    lines += [f"{run}: its report is finished" for run in summary["finished"]]
+    lines += [f"{entry['run']}: kept; `ccci clean --run {entry['run']}` removes it" for entry in summary["kept"]]
+    lines += [f"{entry['run']}: is being played" for entry in summary["live"]]
+    return lines or ["There was nothing to clean."]
+
+
+def summarize(stream: Sequence[events.Event], dry_run: bool) -> Summary:
+    """What clean.yml said, from its events. Pure."""
+    facts = [(event["name"], event.get("value")) for event in stream if event["type"] == "fact"]
+    known = dict(facts)
+    left = [item for name, value in facts if name == "left_behind" for item in value or []]
+    return {
+        "dry_run": dry_run,
+        "dead": [_entry(scope) for scope in known.get("dead") or []],
+        "kept": [_entry(scope) for scope in known.get("kept") or []],
+        "live": [_entry(scope) for scope in known.get("live") or []],
+        "left_behind": left,
+        "finished": [],
+    }
+
+
+def _entry(scope: Any) -> dict[str, Any]:
+    if not isinstance(scope, dict):
+        return {"run": str(scope), "stacks": []}
+    return {"run": str(scope.get("run")), "stacks": [app["stack"] for app in scope.get("apps", [])]}
+
+
+def _one(name: str, dry_run: bool) -> Summary:
+    found = runs.find(name)
+    plan = found.plan()
+    if found.is_live():
+        raise UsageError(
+            f"{found.name} is being played", next_step="Stop it with Ctrl-C; it then cleans up after itself"
+        )
+    empty = summarize([], dry_run)
+    if dry_run:
+        return {**empty, "dead": [_entry(plan["scope"])]}
+    before = len(events.read(found.path))
+    _run_playbook(Path(plan["run"]["inventory"]), found.path, {"ccci_plan_file": str(found.path / "plan.json")}, None)
+    from ccci.report.write import write_all
+
+    stream = events.read(found.path)[before:]
+    if not any(event["type"] == "result" and event.get("id") == REMOVED for event in stream):
+        raise _broken(found.path, stream)
+    write_all(found.path)
+    return {**summarize(stream, dry_run), "dead": [_entry(plan["scope"])], "finished": [found.name]}
+
+
+def _all(settings: Settings, node: str | None, dry_run: bool) -> Summary:
+    limit = inventory.chosen(settings.inventory, node).name if node else None
+    folder = paths.cache_dir() / "clean" / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    code = _run_playbook(settings.inventory, folder, {"ccci_dry_run": str(dry_run).lower()}, limit)
+    stream = events.read(folder)
+    summary = summarize(stream, dry_run)
+    if code != 0 and not summary["left_behind"]:
+        raise _broken(folder, stream)
+    shutil.rmtree(folder, ignore_errors=True)
+    summary["finished"] = [] if dry_run else [run.name for run in runs.finish_dead()]
+    return summary
+
+
+def _run_playbook(source: Path, folder: Path, variables: Mapping[str, str], limit: str | None) -> int:
+    from ccci.engine import life
+
+    def say(event: events.Event) -> None:
+        if event["type"] == "progress":
+            sys.stderr.write(f"  {event['text']}\n")
+
+    return life.simple(PLAYBOOK, str(source), folder, variables, say, limit)
+
+
+def _broken(folder: Path, stream: Sequence[events.Event]) -> InfrastructureError:
+    words = [
+        f"{event.get('name')}: {event.get('msg')}"
+        for event in stream
+        if event["type"] == "task" and event.get("outcome") != "ok"
+    ]
+    return InfrastructureError(
+        "The cleaning did not complete",
+        observed=words[-1] if words else "ansible-playbook ended early",
+        next_step=f"The whole log: {folder / 'logs' / 'ansible-clean.log'}",
+    )

@@ -1,0 +1,20 @@
+"""ccci clean: what dead runs left."""
+
+from __future__ import annotations
+
+import click
+
+from ccci.cli.options import complete_run, format_option, inventory_option, node_option
+
+
+@click.command("clean")
+@inventory_option
+@node_option
+@click.option("--run", shell_complete=complete_run, help="Remove this run, also when it was kept.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@format_option
+def command(inventory: str | None, node: str | None, run: str | None, dry_run: bool, output: str) -> int:
+    """Remove what dead runs left on the nodes, and nothing else; finish their reports."""
+    from ccci import cleaning
+
+    return cleaning.clean(inventory, node, run, dry_run, output)

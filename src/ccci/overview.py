@@ -1,0 +1,79 @@
+"""What `ccci list` and `ccci config` print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ccci import paths, runs
+from ccci.errors import CcciError
+from ccci.plan.recipe_settings import load_recipe_settings
+from ccci.plan.tests_discovery import discover_tests
+from ccci.settings import load_settings
+from ccci.source.catalogue import known_recipes
+
+
+def print_recipes(inventory: str | None, output: str) -> None:
+    """`ccci list`: every recipe that is known here; others can be played too."""
+    settings = load_settings(inventory)
+    known = runs.all_runs()
+    rows = [_recipe(name, known) for name in known_recipes(settings.recipe_url)]
+    if output == "json":
+        sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        return
+    table = [("RECIPE", "TESTS", "NOT JUDGED", "LAST VERDICT", "RUN")]
+    table += [
+        (row["recipe"], _count(row), ", ".join(row["not_judged"]) or "-", row["verdict"] or "-", row["run"] or "-")
+        for row in rows
+    ]
+    sys.stdout.write("\n".join(columns(table)) + "\n")
+
+
+def print_config(inventory: str | None, output: str) -> None:
+    """`ccci config`: values and where each is from; passwords inside URLs are hidden."""
+    values = load_settings(inventory).as_dict()
+    if output == "json":
+        sys.stdout.write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        return
+    rows = [("SETTING", "VALUE", "FROM")]
+    rows += [(name, _shown(entry["value"]), entry["origin"]) for name, entry in values.items()]
+    sys.stdout.write("\n".join(columns(rows)) + "\n")
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of texts, aligned. Pure."""
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _recipe(name: str, known: list[runs.Run]) -> dict[str, Any]:
+    folder = paths.RECIPE_TESTS / name
+    tests_dir = folder if folder.is_dir() else None
+    last = runs.last_of(name, known)
+    row: dict[str, Any] = {
+        "recipe": name, "folder": str(tests_dir) if tests_dir else None, "tests": [], "not_judged": {}, "problem": None,
+        "verdict": last.verdict() if last else None, "run": last.name if last else None,
+    }  # fmt: skip
+    try:
+        settings = load_recipe_settings(tests_dir)
+        row["tests"] = [test.id for test in discover_tests(name, tests_dir)]
+        row["not_judged"] = dict(settings.skip)
+        if settings.backup_not_applicable:
+            row["not_judged"] |= dict.fromkeys(("backup", "restore"), settings.backup_not_applicable)
+    except CcciError as error:
+        row["problem"] = str(error)
+    return row
+
+
+def _count(row: dict[str, Any]) -> str:
+    if row["problem"]:
+        return "broken, see ccci lint"
+    return f"generic + {len(row['tests'])}" if row["folder"] else "generic"
+
+
+def _shown(value: Any) -> str:
+    if value is None or value in ([], {}, ""):
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,194 @@
+"""`ccci lint`: what is wrong with the folders of recipe_tests, before anything runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ccci import paths, yaml_file
+from ccci.errors import PASS, USAGE, CcciError, InfrastructureError, UsageError
+from ccci.plan.build import plan_of
+from ccci.plan.expected import generic_ids
+from ccci.plan.load import OVERLAY, Materials, Request, load
+from ccci.plan.recipe_settings import FILE, load_recipe_settings
+from ccci.plan.tests_discovery import discover_hooks, discover_tests
+from ccci.plan.tiers import TIERS
+from ccci.settings import Settings, load_settings
+from ccci.source.versions import nearest
+from ccci_host import policy
+
+ERROR, NOTE = "error", "note"
+FLOOR = 2  # tests of what makes a recipe what it is
+PARITY = "PARITY.md"
+SCHEMA_LINE = "# yaml-language-server: $schema="
+_KNOWN = (FILE, "tests", "hooks", "provides", "files", OVERLAY, PARITY, "README.md", "__pycache__")
+_QUOTED = re.compile(r"`([A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+)`")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`error` makes lint fail; a `note` is worth knowing."""
+
+    level: str
+    recipe: str
+    text: str
+
+
+def print_findings(recipes: Sequence[str], inventory: str | None, output: str) -> int:
+    """`ccci lint`: prints the findings, returns 0 or 2."""
+    settings = load_settings(inventory)
+    checked = list(recipes) or enrolled()
+    findings = [finding for recipe in checked for finding in lint_recipe(recipe, settings)]
+    if output == "json":
+        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False) + "\n")
+    else:
+        for finding in findings:
+            sys.stdout.write(f"{finding.recipe}: {finding.level}: {finding.text}\n")
+        errors = sum(finding.level == ERROR for finding in findings)
+        sys.stdout.write(f"{len(checked)} checked, {errors} wrong\n")
+    return USAGE if any(finding.level == ERROR for finding in findings) else PASS
+
+
+def enrolled() -> list[str]:
+    """The recipes with a folder of their own."""
+    if not paths.RECIPE_TESTS.is_dir():
+        return []
+    return sorted(path.name for path in paths.RECIPE_TESTS.iterdir() if path.is_dir() and path.name[0] not in "_.")
+
+
+def lint_recipe(recipe: str, settings: Settings) -> list[Finding]:
+    """Every finding about one recipe, the folder's first. UsageError when there is no such folder."""
+    folder = paths.RECIPE_TESTS / recipe
+    if not folder.is_dir():
+        near = nearest(recipe, enrolled()) or enrolled()
+        raise UsageError(f"There is no folder {folder}", expected=", ".join(near), next_step=f"ccci new {recipe}")
+    steps: tuple[Callable[[str, Path], Iterable[Finding]], ...] = (_settings, _tests, _copies, _strangers, _parity)
+    findings: list[Finding] = []
+    for step in steps:
+        try:
+            findings += step(recipe, folder)
+        except UsageError as error:
+            findings.append(Finding(ERROR, recipe, str(error)))
+    if not any(finding.level == ERROR for finding in findings):
+        findings += _planned(recipe, settings)
+    return findings
+
+
+def _settings(recipe: str, folder: Path) -> Iterator[Finding]:
+    file = folder / FILE
+    if file.is_file() and not file.read_text(errors="replace").startswith(SCHEMA_LINE):
+        schema = f"{SCHEMA_LINE}../../src/ccci/schemas/recipe.json"
+        yield Finding(ERROR, recipe, f"{file}:1 does not begin with {schema}, which lets editors check the file")
+    load_recipe_settings(folder)
+
+
+def _tests(recipe: str, folder: Path) -> Iterator[Finding]:
+    settings = load_recipe_settings(folder)
+    discover_hooks(folder, also=[(settings.marker or {}).get(key, "") for key in ("seed", "check", "destroy")])
+    tests = discover_tests(recipe, folder)
+    if "custom" in settings.skip:
+        yield Finding(NOTE, recipe, f"its own tests are skipped: {settings.skip['custom']}")
+    elif len(tests) < FLOOR:
+        names = ", ".join(test.id for test in tests) or "none"
+        text = f"{len(tests)} of at least {FLOOR} tests of what makes this recipe what it is ({names})"
+        yield Finding(ERROR, recipe, f"{folder / 'tests'} is under the floor: {text}")
+
+
+def _copies(recipe: str, folder: Path) -> Iterator[Finding]:
+    """Files that say the same, comments and blank lines aside: a stray copy makes one test look like two."""
+    seen: dict[str, Path] = {}
+    for path in sorted((folder / "tests").glob("*")):
+        if path.suffix not in (".yml", ".py") or not path.is_file():
+            continue
+        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
+        text = "\n".join(line for line in lines if line and not line.startswith("#"))
+        if text in seen:
+            yield Finding(ERROR, recipe, f"{path} is a copy of {seen[text].name}: one test would count twice")
+        seen.setdefault(text, path)
+
+
+def _strangers(recipe: str, folder: Path) -> Iterator[Finding]:
+    """Files that nothing reads, so that their author believes in a test that never runs."""
+    for path in sorted(folder.iterdir()):
+        if path.name not in _KNOWN:
+            near = nearest(path.name, _KNOWN)
+            yield Finding(ERROR, recipe, f"{path} is read by nothing" + (f"; did you mean {near[0]}?" if near else ""))
+    for path in sorted((folder / "tests").glob("*")):
+        helper = path.name in ("conftest.py", "__pycache__") or path.is_dir()
+        if not helper and path.suffix != ".yml" and not re.fullmatch(r"test_.*\.py", path.name):
+            yield Finding(ERROR, recipe, f"{path} is no test: expected NAME.yml or test_NAME.py")
+
+
+def _parity(recipe: str, folder: Path) -> Iterator[Finding]:
+    file = folder / PARITY
+    if not file.is_file():
+        yield Finding(ERROR, recipe, f"{file} is missing: what upstream tests, what covers it here, what is left out")
+        return
+    own = {test.id for test in discover_tests(recipe, folder)}
+    for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+        for name in _QUOTED.findall(line):
+            known = own if name.startswith(f"{recipe}.") else generic_ids() if name.split(".")[0] in TIERS else None
+            if known is not None and name not in known:
+                near = nearest(name, known)
+                hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(sorted(known)) or 'none'}"
+                yield Finding(ERROR, recipe, f"{file}:{number} names {name}, which is no id{hint}")
+
+
+def _planned(recipe: str, settings: Settings) -> Iterator[Finding]:
+    """What only shows together with the recipe itself: templates, the marker's service, the compose files."""
+    try:
+        materials = load(Request(recipe), settings)
+        plan = plan_of(materials)
+    except InfrastructureError as error:
+        yield Finding(NOTE, recipe, f"its compose files were not checked: {error}")
+        return
+    except CcciError as error:
+        yield Finding(ERROR, recipe, str(error))
+        return
+    for entry in plan["not_planned"]:
+        yield Finding(NOTE, recipe, f"{entry['tier']} is not judged: {entry['reason']}")
+    yield from _compose(recipe, settings, materials)
+    yield from _overlay(recipe, materials)
+
+
+def _compose(recipe: str, settings: Settings, materials: Materials) -> Iterator[Finding]:
+    for rule in policy.unknown_rules(settings.compose_allow.get(recipe, ())):
+        allowed = ", ".join(policy.ALLOWABLE)
+        yield Finding(ERROR, recipe, f"the inventory allows {rule!r}, which is no rule; rules: {allowed}")
+    side = materials.head_side
+    if side.stack is None or side.stack.source is None:
+        yield Finding(NOTE, recipe, f"the default branch cannot be deployed: {side.problem}")
+        return
+    for demand in policy.demands(side.stack.source, materials.stack):
+        file, line = side.stack.source.line_of(demand.path)
+        text = f"{file}:{line}: {demand.rule}: {demand.subject} asks for {demand.detail}"
+        yield Finding(NOTE, recipe, f"{text} (published already; a pull request that adds it is refused)")
+
+
+def _overlay(recipe: str, materials: Materials) -> Iterator[Finding]:
+    """The overlay changes what is tested: it has to be valid, to touch services that exist, and it is shown."""
+    path = materials.tests_dir / OVERLAY if materials.tests_dir else None
+    if path is None or not path.is_file():
+        return
+    source = materials.head_side.stack.source if materials.head_side.stack else None
+    try:
+        file = yaml_file.read(path)
+    except UsageError as error:
+        yield Finding(ERROR, recipe, str(error))
+        return
+    services = file.data.get("services") if isinstance(file.data, dict) else None
+    if not isinstance(services, dict):
+        yield Finding(ERROR, recipe, f"{file.place()} holds no services")
+        return
+    for service, keys in services.items():
+        if source is not None and service not in source.services:
+            known = ", ".join(source.services)
+            text = f"{file.place('services', service)}: the recipe has no service {service!r}; it has {known}"
+            yield Finding(ERROR, recipe, text)
+        else:
+            changed = ", ".join(keys) if isinstance(keys, dict) else "nothing"
+            yield Finding(NOTE, recipe, f"{file.place('services', service)} changes {changed} of service {service}")

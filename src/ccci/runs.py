@@ -1,0 +1,164 @@
+"""Past runs: the folders below runs/, which is dead, and what each said."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ccci import events, paths
+from ccci.engine.playbook import SCRATCH
+from ccci.errors import InfrastructureError, UsageError
+from ccci.source.versions import nearest
+
+LIVE_FILE = "live.lock"  # held (flock) by the command that plays the run
+RESULT_FILE = "result.json"
+REPORT_FILE = "report.html"
+_NAME = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}-[0-9a-f]{6}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder. Its name begins with its time, so that names sort by age."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def plan(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads((self.path / "plan.json").read_text()))
+        except (OSError, ValueError) as error:
+            raise InfrastructureError(f"{self.path / 'plan.json'} cannot be read", observed=str(error)) from error
+
+    def verdict(self) -> str:
+        """Of its result.json; `running`, or `unfinished` when whoever played it died."""
+        try:
+            return str(json.loads((self.path / RESULT_FILE).read_text())["verdict"])
+        except (OSError, ValueError, KeyError):
+            return "running" if self.is_live() else "unfinished"
+
+    def is_live(self) -> bool:
+        """Whether a process plays it. A dead one's lock is free, however it died."""
+        try:
+            descriptor = os.open(self.path / LIVE_FILE, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+def all_runs() -> list[Run]:
+    """Newest first."""
+    if not paths.runs_dir().is_dir():
+        return []
+    folders = [path for path in paths.runs_dir().iterdir() if _NAME.fullmatch(path.name)]
+    return [Run(path) for path in sorted(folders, reverse=True) if (path / "plan.json").is_file()]
+
+
+def find(name: str | None) -> Run:
+    """The run of this name, or whose name ends or begins so; without a name the last one. UsageError otherwise."""
+    known = all_runs()
+    if not known:
+        raise UsageError(f"There are no runs in {paths.runs_dir()}", next_step="ccci play RECIPE makes one")
+    if name is None:
+        return known[0]
+    wanted = Path(name).name
+    matches = [run for run in known if run.name == wanted] or [
+        run for run in known if run.name.startswith(wanted) or run.name.endswith(wanted)
+    ]
+    if len({run.name for run in matches}) == 1 or (matches and matches[0].name.endswith(wanted)):
+        return matches[0]
+    names = [run.name for run in matches or known]
+    near = nearest(wanted, names) or names[:3]
+    raise UsageError(
+        f"{name!r} is {'no run' if not matches else 'the beginning of several runs'}",
+        expected=f"for example {', '.join(near)}",
+        observed=f"looked in {paths.runs_dir()}",
+    )
+
+
+def last_of(recipe: str, known: list[Run]) -> Run | None:
+    """The newest of these runs that played a recipe. A folder without a readable plan is nobody's."""
+    for run in known:
+        try:
+            if run.plan()["recipe"]["name"] == recipe:
+                return run
+        except (InfrastructureError, KeyError, TypeError):
+            continue
+    return None
+
+
+def show(name: str | None, output: str) -> int:
+    """`ccci show`: the verdict again, from plan and events. Returns the run's exit code."""
+    from ccci import run as joint
+    from ccci.report.result import compute
+
+    found = find(name)
+    result = compute(found.plan(), events.read(found.path))
+    joint.print_result(result, output)
+    return int(result.exit_code)
+
+
+def report(name: str | None, output: str, open_it: bool) -> None:
+    """`ccci report`: the path of the HTML report, made again when it is not there; `open_it` shows it in a browser."""
+    found = find(name)
+    path = found.path / REPORT_FILE
+    if not path.is_file():
+        from ccci.report.write import write_all
+
+        write_all(found.path)
+    if output == "json":
+        sys.stdout.write(json.dumps({"run": found.name, "report": str(path)}) + "\n")
+    else:
+        sys.stdout.write(f"{path}\n")
+    if open_it:
+        import webbrowser
+
+        if not webbrowser.open(path.as_uri()):
+            raise InfrastructureError("There is no browser to open the report with", next_step=f"Open {path.as_uri()}")
+
+
+def logs(name: str | None, service: str | None, output: str) -> None:
+    """`ccci logs`: one log, or the list of those there are."""
+    found = find(name)
+    files = {path.stem: path for path in sorted((found.path / "logs").glob("*.log"))}
+    if service is None:
+        if output == "json":
+            sys.stdout.write(json.dumps({log: str(path) for log, path in files.items()}, indent=2) + "\n")
+        else:
+            sys.stdout.write("".join(f"{log:<20} {path}\n" for log, path in files.items()) or "no logs\n")
+        return
+    if service not in files:
+        raise UsageError(
+            f"{found.name} has no log of {service!r}",
+            expected=", ".join(files) or "a run that got as far as its teardown, which collects the logs",
+        )
+    text = files[service].read_text(errors="replace")
+    sys.stdout.write(json.dumps({"service": service, "log": text}) + "\n" if output == "json" else text)
+
+
+def finish_dead() -> list[Run]:
+    """Writes the reports of runs whose command died, and removes what it was in the middle of. Returns those runs."""
+    from ccci.report.write import write_all
+
+    dead = [run for run in all_runs() if not (run.path / RESULT_FILE).exists() and not run.is_live()]
+    dead = [run for run in dead if (run.path / events.EVENTS_FILE).exists()]
+    for run in dead:
+        shutil.rmtree(run.path / SCRATCH, ignore_errors=True)
+        (run.path / LIVE_FILE).unlink(missing_ok=True)
+        write_all(run.path)
+    return dead
