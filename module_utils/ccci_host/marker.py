@@ -43,7 +43,7 @@ class Verdict:
 
 
 @dataclass
-class _Tried:
+class Tried:
     """Retries what fails for reasons of transport, until `limit` seconds are over; keeps each failure's words."""
 
     limit: float
@@ -67,7 +67,7 @@ class _Tried:
 def seed(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) -> Verdict:
     """Writes a fresh value. Not ok when the check says yes before that (it could not fail), or no afterwards."""
     store = open_store(client, scope["stack"], marker)
-    value, tried = secrets.token_hex(16), _Tried(RETRY_FOR)
+    value, tried = secrets.token_hex(16), Tried(RETRY_FOR)
     expected = f"a fresh value can be written to {store.where}, and is not there before"
     try:
         if tried.run(store.read) == [value]:
@@ -95,7 +95,7 @@ def compare(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any])
     expected = f"the seeded value in {store.where}"
     if "value" not in written:
         return Verdict(False, expected, "no marker was written in this run")
-    tried = _Tried(RETRY_FOR)
+    tried = Tried(RETRY_FOR)
     try:
         found = tried.run(store.read)
     except (StoreError, NoContainer, Misplaced, DockerError) as error:
@@ -111,7 +111,7 @@ def mutate(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) 
     """Replaces the value by another one, and adds one more where rows are kept. Ok when the check now says no."""
     written = state.load(scope).get(KEY) or {}
     store = open_store(client, scope["stack"], marker)
-    later, tried = [secrets.token_hex(16), secrets.token_hex(16)], _Tried(RETRY_FOR)
+    later, tried = [secrets.token_hex(16), secrets.token_hex(16)], Tried(RETRY_FOR)
     expected = f"other values in {store.where} than the backup holds"
     try:
         tried.run(lambda: store.write(later))
@@ -129,7 +129,7 @@ def write_ready(
 ) -> Verdict:
     """Whether the store takes a write again. Errors are retried for `limit` seconds, each one is in the evidence."""
     store = open_store(client, scope["stack"], marker)
-    value, tried = secrets.token_hex(16), _Tried(limit)
+    value, tried = secrets.token_hex(16), Tried(limit)
     expected = f"{store.where} can be written within {limit:.0f} s"
     try:
         tried.run(lambda: store.write([value]))
@@ -165,6 +165,6 @@ def describe(found: list[str] | None, known: Mapping[str, str] | str) -> str:
     return " and ".join(told)
 
 
-def _unreachable(expected: str, error: Exception, tried: _Tried) -> Verdict:
+def _unreachable(expected: str, error: Exception, tried: Tried) -> Verdict:
     hint = "Correct `marker` in the recipe's recipe.yml" if isinstance(error, Misplaced) else ""
     return Verdict(False, expected, str(error), tuple(tried.words), reachable=False, hint=hint)

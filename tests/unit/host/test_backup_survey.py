@@ -1,0 +1,151 @@
+"""What a backup will hold, and what a snapshot lacks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccci_host.backup_survey import (
+    Entry,
+    Wanted,
+    is_empty,
+    lacking,
+    parse_listing,
+    survey,
+    wanted_by_marker,
+    wanted_by_recipe,
+)
+
+STACK = "note-c12afe_ci_test"
+RECORDED = Path(__file__).parent / "recorded"
+
+
+def service(
+    name: str, labels: dict[str, str] | None = None, image: str = "nginx:1", replicas: int = 1, **volumes: str
+) -> dict[str, Any]:
+    """As GET /services gives it; `volumes` maps a volume's short name to its target."""
+    mounts = [{"Type": "volume", "Source": f"{STACK}_{key}", "Target": target} for key, target in volumes.items()]
+    mounts.append({"Type": "bind", "Source": "/etc/localtime", "Target": "/etc/localtime"})
+    return {
+        "Spec": {
+            "Name": f"{STACK}_{name}",
+            "Labels": labels or {},
+            "Mode": {"Replicated": {"Replicas": replicas}},
+            "TaskTemplate": {"ContainerSpec": {"Image": f"{image}@sha256:aa", "Mounts": mounts}},
+        }
+    }
+
+
+DATABASE = service(
+    "db",
+    {"backupbot.backup.pre-hook": "/pg_backup.sh backup", "backupbot.backup.volumes.postgres.path": "backup.sql"},
+    image="postgres:15",
+    postgres="/var/lib/postgresql/data",
+)
+
+
+def test_a_web_application_with_a_dumped_database() -> None:
+    found = survey([DATABASE, service("app", {"backupbot.backup": "true"}, files="/files")], STACK)
+    assert found.switched_on == ("app",)
+    assert found.lines == (
+        "app: volume files, all of it",
+        "db: volume postgres, only backup.sql; `/pg_backup.sh backup` runs before",
+    )
+    assert [item.path for item in found.wanted] == [f"/{STACK}_files/_data", f"/{STACK}_postgres/_data/backup.sql"]
+
+
+@pytest.mark.parametrize("value", ["", "false", "False ", "0", "no"])
+def test_a_switch_that_is_off(value: str) -> None:
+    assert survey([service("app", {"backupbot.backup": value}, files="/files")], STACK).switched_on == ()
+
+
+def test_a_label_on_one_service_leaves_out_the_volume_of_another() -> None:
+    labels = {"backupbot.backup": "true", "backupbot.backup.volumes.cache": "false"}
+    found = survey([service("app", labels, files="/files"), service("redis", cache="/data")], STACK)
+    assert found.lines[1] == "redis: volume cache is left out"
+    assert [item.path for item in found.wanted] == [f"/{STACK}_files/_data"]
+
+
+def test_a_database_that_nothing_dumps_is_named() -> None:
+    found = survey([service("db", {"backupbot.backup": "true"}, image="mariadb:10", data="/var/lib/mysql")], STACK)
+    assert "nothing dumps this database" in found.lines[0]
+
+
+def test_a_service_scaled_to_nothing_owes_nothing() -> None:
+    assert survey([service("job", {"backupbot.backup": "true"}, replicas=0, files="/files")], STACK).wanted == ()
+
+
+def test_an_old_path_outside_of_every_volume_is_hopeless() -> None:
+    labels = {"backupbot.backup": "true", "backupbot.backup.path": "/files/uploads,/etc/app.conf"}
+    found = survey([service("app", labels, files="/files")], STACK)
+    by_path = {item.path: item.hopeless for item in found.wanted}
+    assert by_path[f"/{STACK}_files/_data/uploads"] == ""
+    assert "in no volume of app" in by_path["/etc/app.conf"]
+
+
+def test_the_file_of_a_marker_in_a_volume_that_is_left_out_is_hopeless() -> None:
+    app = service("app", {"backupbot.backup.volumes.files": "false"}, files="/files")
+    marker = {"kind": "file", "service": "app", "path": "/files/.ccci-marker"}
+    assert wanted_by_marker([app], STACK, marker) == [
+        Wanted(f"/{STACK}_files/_data/.ccci-marker", "the marker", "app",
+               "the label backupbot.backup.volumes.files leaves the volume out")
+    ]  # fmt: skip
+
+
+def test_the_file_of_a_marker_beside_the_named_paths_is_hopeless() -> None:
+    app = service("app", {"backupbot.backup.volumes.files.path": "uploads, themes"}, files="/files")
+    inside = {"kind": "file", "service": "app", "path": "/files/uploads/.ccci-marker"}
+    beside = {"kind": "file", "service": "app", "path": "/files/.ccci-marker"}
+    assert wanted_by_marker([app], STACK, inside)[0].hopeless == ""
+    assert "names only uploads, themes" in wanted_by_marker([app], STACK, beside)[0].hopeless
+
+
+def test_a_row_is_wanted_through_the_dump_alone() -> None:
+    assert wanted_by_marker([DATABASE], STACK, {"kind": "postgres", "service": "db"}) == []
+
+
+def test_paths_of_the_recipe() -> None:
+    paths = [item.path for item in wanted_by_recipe(["mysql/backup.sql.gz", "/secrets", "files"], STACK)]
+    assert paths == [f"/{STACK}_mysql/_data/backup.sql.gz", "/secrets", f"/{STACK}_files/_data"]
+
+
+def test_what_a_snapshot_lacks() -> None:
+    root = f"/var/lib/docker/volumes/{STACK}"
+    held = [
+        Entry(f"{root}_files/_data"),
+        Entry(f"{root}_pg/_data/backup.sql", 0),
+        Entry(f"{root}_my/_data/b.sql.gz", 20),
+    ]
+    names = ["files", "pg/backup.sql", "my/b.sql.gz", "pg/backup"]
+    missing, empty = lacking(wanted_by_recipe(names, STACK), held)
+    assert [item.path for item in missing] == [f"/{STACK}_pg/_data/backup"]
+    assert [text.partition(" (")[0] for text in empty] == [
+        f"/{STACK}_pg/_data/backup.sql",
+        f"/{STACK}_my/_data/b.sql.gz",
+    ]
+
+
+@pytest.mark.parametrize(("path", "size", "empty"), [("a.sql", 0, True), ("a.sql", 1, False), ("a.gz", 20, True),
+                                                     ("a.gz", 41, False)])  # fmt: skip
+def test_empty_dumps(path: str, size: int, empty: bool) -> None:
+    assert is_empty(path, size) is empty
+
+
+def test_a_listing_of_the_embedded_service() -> None:
+    snapshot, entries = parse_listing((RECORDED / "backup-ls.restic-0.14.0.json").read_text())
+    assert snapshot["id"] == "3279b2f2"
+    assert Entry("/var/lib/docker/volumes/d-notes_postgres/_data/backup.sql", 1836) in entries
+    assert Entry("/var/lib/docker/volumes/d-notes_files/_data") in entries
+
+
+def test_a_listing_of_plain_paths() -> None:
+    text = "INFO Found 2 files\n2024-11-02T10:00:00\t/var/lib/docker/volumes/a_b/_data/x y.sql\n/secrets\n"
+    assert parse_listing(text) == ({}, [Entry("/var/lib/docker/volumes/a_b/_data/x y.sql"), Entry("/secrets")])
+
+
+def test_a_listing_that_is_broken_json_is_an_error() -> None:
+    with pytest.raises(json.JSONDecodeError):
+        parse_listing('{"snapshot": ')

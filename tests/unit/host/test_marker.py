@@ -1,0 +1,169 @@
+"""The marker's words, its retries, and the store that needs no container."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccci_host import marker
+from ccci_host.docker_errors import DockerError, NoContainer
+from ccci_host.marker_stores import Misplaced, SqliteStore, StoreError, open_store
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the store confines itself with chroot, which only root may do")
+
+
+class OneContainer:
+    """The two answers of Docker that a store on the node's file system needs."""
+
+    def __init__(self, volume: Path) -> None:
+        self.mounts = [{"Type": "volume", "Source": str(volume), "Destination": "/data"},
+                       {"Type": "bind", "Source": "/etc", "Destination": "/data/etc"}]  # fmt: skip
+
+    def get(self, path: str, **query: Any) -> Any:
+        return [{"Id": "c1", "Created": 1}] if path == "/containers/json" else {"Mounts": self.mounts}
+
+
+@pytest.fixture
+def scope(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "node").mkdir()
+    return {"stack": "t_ci_test", "node_dir": str(tmp_path / "node")}
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    sqlite3.connect(folder / "app.db").execute("CREATE TABLE users (name TEXT)").connection.close()
+    return folder
+
+
+SQLITE = {"kind": "sqlite", "service": "app", "path": "/data/app.db"}
+
+
+@as_root
+def test_the_life_of_a_row(scope: dict[str, str], volume: Path) -> None:
+    client: Any = OneContainer(volume)
+    assert marker.check(client, scope, SQLITE)[2] == "no marker was written in this run"
+    assert marker.seed(client, scope, SQLITE).ok
+    assert marker.check(client, scope, SQLITE)[0]
+    saved = (volume / "app.db").read_bytes()
+    assert marker.mutate(client, scope, SQLITE).ok
+    assert marker.check(client, scope, SQLITE)[2] == "a value written after the backup (2 times)"  # nothing restored
+    (volume / "app.db").write_bytes(saved)
+    assert marker.check(client, scope, SQLITE)[0]
+    assert marker.write_ready(client, scope, SQLITE).ok
+    assert not marker.check(client, scope, SQLITE)[0]
+
+
+@as_root
+def test_a_restore_that_merges_is_found_out(scope: dict[str, str], volume: Path) -> None:
+    client: Any = OneContainer(volume)
+    marker.seed(client, scope, SQLITE)
+    store = open_store(client, "t_ci_test", SQLITE)
+    seeded = store.read()
+    assert seeded
+    marker.mutate(client, scope, SQLITE)
+    store.write([*seeded, *(store.read() or [])])
+    verdict = marker.compare(client, scope, SQLITE)
+    assert not verdict.ok
+    assert "the seeded value" in verdict.observed
+    assert "a value written after the backup (2 times)" in verdict.observed
+
+
+@as_root
+def test_a_table_or_a_database_that_is_gone_is_nothing(scope: dict[str, str], volume: Path) -> None:
+    client: Any = OneContainer(volume)
+    assert SqliteStore(client, "t", SQLITE).read() is None
+    marker.seed(client, scope, SQLITE)
+    (volume / "app.db").unlink()
+    assert marker.check(client, scope, SQLITE)[2] == "nothing: it does not exist"
+    assert not (volume / "app.db").exists()
+
+
+@as_root
+def test_a_link_out_of_the_volume_leads_nowhere(volume: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.db"
+    sqlite3.connect(outside).execute("CREATE TABLE users (name TEXT)").connection.close()
+    before = outside.read_bytes()
+    (volume / "link.db").symlink_to(outside)
+    client: Any = OneContainer(volume)
+    store = SqliteStore(client, "t", {**SQLITE, "path": "/data/link.db"})
+    with pytest.raises(Misplaced, match="no database"):
+        store.write(["aa"])
+    assert outside.read_bytes() == before
+
+
+@as_root
+def test_a_file_that_is_no_database_is_an_error_with_its_words(volume: Path) -> None:
+    (volume / "app.db").write_text("not a database, but long enough to look like something" * 20)
+    client: Any = OneContainer(volume)
+    with pytest.raises(StoreError, match="file is not a database"):
+        SqliteStore(client, "t", SQLITE).read()
+
+
+def test_a_path_outside_of_every_volume_names_the_volumes(volume: Path) -> None:
+    client: Any = OneContainer(volume)
+    with pytest.raises(Misplaced, match=r"/srv/x is in no volume of service app; its volumes are mounted at: /data"):
+        SqliteStore(client, "t", {**SQLITE, "path": "/srv/x"}).read()
+
+
+def test_an_unknown_kind_names_the_known_ones() -> None:
+    client: Any = None
+    with pytest.raises(Misplaced, match=r"'api'.*file, postgres, mysql, sqlite"):
+        open_store(client, "t", {"kind": "api"})
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (None, "nothing: it does not exist"),
+        ([], "nothing: it is empty"),
+        (["a"], "the seeded value"),
+        (["a", "a"], "the seeded value (2 times)"),
+        (["a", "x"], "the seeded value and a value that this run did not write"),
+    ],
+)
+def test_words_hold_no_values(found: list[str] | None, words: str) -> None:
+    assert marker.describe(found, {"a": "the seeded value"}) == words
+
+
+def test_retries_keep_each_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marker, "PAUSE", 0.01)
+    answers: list[Exception | str] = [
+        StoreError("starting up"),
+        NoContainer("no task"),
+        DockerError(409, "paused"),
+        "done",
+    ]
+
+    def ask() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    tried = marker.Tried(5)
+    assert tried.run(ask) == "done"
+    assert [text.partition(": ")[2] for text in tried.words] == ["starting up", "no task", "paused"]
+
+
+def test_what_docker_refuses_is_not_tried_again() -> None:
+    def ask() -> None:
+        raise DockerError(403, "read-only volume")
+
+    tried = marker.Tried(5)
+    with pytest.raises(DockerError):
+        tried.run(ask)
+    assert not tried.words
+
+
+def test_retries_end() -> None:
+    def ask() -> None:
+        raise StoreError("starting up")
+
+    with pytest.raises(StoreError):
+        marker.Tried(0.5).run(ask)
