@@ -19,6 +19,7 @@ from typing import Any
 from ccci import paths
 from ccci.errors import InfrastructureError, UsageError
 from ccci.events import EVENTS_FILE
+from ccci.inventory import chosen
 from ccci.plan.build import Plan, plan_of
 from ccci.plan.load import PR_TESTS_DIR, Materials, Request, load
 from ccci.runs import LIVE_FILE
@@ -54,6 +55,8 @@ class Flags:
     def settings(self) -> Settings:
         flags = {"keep": self.keep, "source": self.source, "node": self.node}
         settings = load_settings(self.inventory, flags)
+        if self.node is not None:
+            chosen(settings.inventory, self.node)  # Ansible would play on nothing at all, and call that a success
         if self.wait is None:
             return settings
         return replace(settings, wait=(settings.wait or settings.lock_wait) if self.wait else 0)
