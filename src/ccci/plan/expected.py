@@ -116,7 +116,7 @@ def _applies(item: Expected, shape: Shape, wanted: Sequence[str]) -> bool:
         return False
     optional = {
         "install.ready": shape.ready,
-        "install.page": shape.page,
+        "install.page": shape.page and shape.health_from_install,
         "install.certificate": shape.page,
         "install.health": shape.health_from_install,
         "upgrade.gates": shape.gates,

@@ -150,13 +150,14 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(ccci, world, monkeypatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ccci.source.mirror.Mirror.bundle", interrupted)
-    code, out, err = ccci("plan", "demo", "--save")
+    code, out, _ = ccci("plan", "demo", "--save")
     assert (code, out) == (130, "")
     assert list((world.root / "runs").iterdir()) == []
 
 
 def test_sigterm_is_an_interrupt_too(world):
-    script = "import signal, sys, time\nfrom ccci.cli import main\nmain.cli.main = lambda *a, **k: (print('up', flush=True), time.sleep(30))\nmain.main()"
+    slow = "main.cli.main = lambda *a, **k: (print('up', flush=True), time.sleep(30))"
+    script = f"import time\nfrom ccci.cli import main\n{slow}\nmain.main()"
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
