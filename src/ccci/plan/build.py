@@ -23,6 +23,11 @@ NODE_RUNS = "/var/lib/ccci/runs"
 OTHER_LIMIT = 600  # seconds, of steps whose limit no setting gives: the default of ccci.actions
 LEASE_MARGIN = 120  # seconds
 Plan = dict[str, Any]
+# A hook of a tier that is not planned would prepare what nobody looks at.
+_HOOK_TIERS = {
+    "pre_upgrade": "upgrade", "pre_backup": "backup", "pre_restore": "restore", "post_restore": "restore",
+    "setup_custom": "custom",
+}  # fmt: skip
 
 
 def build_plan(request: Request, settings: Settings) -> Plan:
@@ -80,7 +85,7 @@ def plan_of(materials: Materials) -> Plan:
         "timeouts": dataclasses.asdict(materials.recipe.timeouts),
         "resources": {"memory": materials.recipe.memory, "disk": materials.recipe.disk},
         "tests": [{"id": test.id, "kind": test.kind, "path": test.path, "from": test.since} for test in tests],
-        "hooks": dict(materials.hooks),
+        "hooks": {name: path for name, path in materials.hooks.items() if _HOOK_TIERS.get(name) not in unplanned},
         "untrusted_tests": [] if materials.pr_tests_trusted else sorted(materials.pr_files),
         "expected": [item.to_json() for item in expected(shape)],
         "not_planned": not_planned,
