@@ -18,6 +18,9 @@ platform: venv  ## this machine as an embedded node (Docker, swarm, registry, Tr
 test: platform  ## everything that is tested; sets up whatever it needs
 	$(PY)/pytest tests
 
+soak: platform  ## kills runs in every tier and every way, and compares the node before and after (hours)
+	$(PY)/python tests/integration/soak.py
+
 unit: venv  ## what needs no Docker (under a minute)
 	$(PY)/pytest tests -m 'not docker'
 
@@ -38,4 +41,4 @@ bench: platform  ## the table of docs/performance.md
 docs: venv  ## pages and READMEs that are made from code
 	$(PY)/python docs/make_role_readmes.py
 
-.PHONY: help venv platform test unit lint fmt bench docs
+.PHONY: help venv platform test soak unit lint fmt bench docs
