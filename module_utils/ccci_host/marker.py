@@ -7,6 +7,7 @@ merges are both found out. What was written stays in the run's state.json, nowhe
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -47,7 +48,7 @@ class Tried:
     """Retries what fails for reasons of transport, until `limit` seconds are over; keeps each failure's words."""
 
     limit: float
-    words: list[str] = field(default_factory=list)
+    failures: list[tuple[float, str]] = field(default_factory=list)
 
     def run(self, action: Callable[[], T]) -> T:
         began = time.monotonic()
@@ -58,10 +59,22 @@ class Tried:
                 if isinstance(error, DockerError) and 400 <= error.status < 500 and error.status != 409:
                     raise  # Docker's answer will not change
                 passed = time.monotonic() - began
-                self.words.append(f"after {passed:.1f} s: {error}")
+                self.failures.append((passed, str(error)))
                 if passed + PAUSE > self.limit:
                     raise
                 time.sleep(PAUSE)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """One line for each run of equal failures."""
+        lines = []
+        for text, group in itertools.groupby(self.failures, key=lambda failure: failure[1]):
+            times = [passed for passed, _ in group]
+            when = f"after {times[0]:.1f} s"
+            lines.append(
+                f"{when}: {text}" if len(times) == 1 else f"{when} to {times[-1]:.1f} s, {len(times)} times: {text}"
+            )
+        return tuple(lines)
 
 
 def seed(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) -> Verdict:
@@ -71,15 +84,15 @@ def seed(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) ->
     expected = f"a fresh value can be written to {store.where}, and is not there before"
     try:
         if tried.run(store.read) == [value]:
-            return Verdict(False, expected, "the check says yes to a value that nobody wrote", tuple(tried.words))
+            return Verdict(False, expected, "the check says yes to a value that nobody wrote", tried.words)
         tried.run(lambda: store.write([value]))
         state.update(scope, **{KEY: {"value": value}})
         found = tried.run(store.read)
     except (StoreError, NoContainer, Misplaced, DockerError) as error:
         return _unreachable(expected, error, tried)
     if found != [value]:
-        return Verdict(False, expected, f"read back {describe(found, value)}", tuple(tried.words))
-    return Verdict(True, expected, f"{store.where} holds it", tuple(tried.words))
+        return Verdict(False, expected, f"read back {describe(found, value)}", tried.words)
+    return Verdict(True, expected, f"{store.where} holds it", tried.words)
 
 
 def check(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) -> tuple[bool, str, str]:
@@ -104,7 +117,7 @@ def compare(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any])
         written["value"]: "the seeded value",
         **dict.fromkeys(written.get("later") or [], "a value written after the backup"),
     }
-    return Verdict(found == [written["value"]], expected, describe(found, known), tuple(tried.words))
+    return Verdict(found == [written["value"]], expected, describe(found, known), tried.words)
 
 
 def mutate(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) -> Verdict:
@@ -120,8 +133,8 @@ def mutate(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) 
     except (StoreError, NoContainer, Misplaced, DockerError) as error:
         return _unreachable(expected, error, tried)
     if found != sorted(later):
-        return Verdict(False, expected, describe(found, written.get("value", "")), tuple(tried.words))
-    return Verdict(True, expected, "they are there, and the check for the seeded value says no", tuple(tried.words))
+        return Verdict(False, expected, describe(found, written.get("value", "")), tried.words)
+    return Verdict(True, expected, "they are there, and the check for the seeded value says no", tried.words)
 
 
 def write_ready(
@@ -138,8 +151,8 @@ def write_ready(
         return _unreachable(expected, error, tried)
     if found != [value]:
         return Verdict(False, expected, f"the write was accepted, but read back came {describe(found, value)}")
-    times = f" at try {len(tried.words) + 1}" if tried.words else ""
-    return Verdict(True, expected, f"written and read back{times}", tuple(tried.words))
+    times = f" at try {len(tried.failures) + 1}" if tried.failures else ""
+    return Verdict(True, expected, f"written and read back{times}", tried.words)
 
 
 def report(
@@ -167,4 +180,4 @@ def describe(found: list[str] | None, known: Mapping[str, str] | str) -> str:
 
 def _unreachable(expected: str, error: Exception, tried: Tried) -> Verdict:
     hint = "Correct `marker` in the recipe's recipe.yml" if isinstance(error, Misplaced) else ""
-    return Verdict(False, expected, str(error), tuple(tried.words), reachable=False, hint=hint)
+    return Verdict(False, expected, str(error), tried.words, reachable=False, hint=hint)

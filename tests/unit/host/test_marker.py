@@ -165,5 +165,16 @@ def test_retries_end() -> None:
     def ask() -> None:
         raise StoreError("starting up")
 
+    tried = marker.Tried(0.5)
     with pytest.raises(StoreError):
-        marker.Tried(0.5).run(ask)
+        tried.run(ask)
+    assert tried.words == ("after 0.0 s: starting up",)
+
+
+def test_equal_failures_are_one_line() -> None:
+    tried = marker.Tried(5, [(0.0, "no task"), (1.0, "starting up"), (2.04, "starting up"), (3.0, "no task")])
+    assert tried.words == (
+        "after 0.0 s: no task",
+        "after 1.0 s to 2.0 s, 2 times: starting up",
+        "after 3.0 s: no task",
+    )
