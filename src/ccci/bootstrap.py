@@ -121,7 +121,11 @@ def set_up(settings: Settings, node: inventory.Node, check: bool = False) -> Non
     variables = {"ccci_bootstrap_fingerprint": fingerprint()}
     progress = Progress(sys.stderr)
     options = ["--check"] if check else []
-    code = life.simple(PLAYBOOK, str(settings.inventory), folder, variables, progress.on_event, node.name, options)
+    try:
+        code = life.simple(PLAYBOOK, str(settings.inventory), folder, variables, progress.on_event, node.name, options)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     if code != 0:
         raise InfrastructureError(
             f"Setting up {node.name} failed",

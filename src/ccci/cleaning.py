@@ -87,7 +87,11 @@ def _all(settings: Settings, node: str | None, dry_run: bool) -> Summary:
     limit = inventory.chosen(settings.inventory, node).name if node else None
     folder = paths.cache_dir() / "clean" / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    code = _run_playbook(settings.inventory, folder, {"ccci_dry_run": str(dry_run).lower()}, limit)
+    try:
+        code = _run_playbook(settings.inventory, folder, {"ccci_dry_run": str(dry_run).lower()}, limit)
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     stream = events.read(folder)
     summary = summarize(stream, dry_run)
     if code != 0 and not summary["left_behind"]:

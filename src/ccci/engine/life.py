@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -47,9 +47,9 @@ def play(
             run(Playbook(cleaner, inventory, run_dir, variables), on_event, on_tick)
             if not torn_down(events.read(run_dir)):
                 text = "The cleaning after the run did not complete. Next: `ccci clean`, when the node answers again"
-                events.append(run_dir, "note", text=text)
+                _tell(run_dir, "note", text=text)
         leaks = {path: sorted(names) for path, names in redaction.find_leaks(run_dir).items()}
-        events.append(run_dir, "leaks", files=leaks)
+        _tell(run_dir, "leaks", files=leaks)
     if failure is not None:
         raise failure
 
@@ -78,6 +78,12 @@ def began(stream: Sequence[events.Event]) -> bool:
     return any(event["type"] == "play_start" for event in stream)
 
 
+def _tell(run_dir: Path, event_type: str, **fields: Any) -> None:
+    """Adds an event if there is room. What cannot be written makes the result red; it must not stop the cleaning."""
+    with suppress(OSError):
+        events.append(run_dir, event_type, **fields)
+
+
 def never_began(run_dir: Path, name: str, code: int) -> InfrastructureError:
     """What to say when ansible-playbook ended before its first play: a broken inventory, an option it does not know."""
     log = run_dir / "logs" / f"ansible-{name}.log"
@@ -101,7 +107,7 @@ def signals_caught(run_dir: Path) -> Iterator[Stop]:
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.signal is None:
             stop.request(number)
-            events.append(run_dir, "signal", signal=signal.Signals(number).name)
+            _tell(run_dir, "signal", signal=signal.Signals(number).name)
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

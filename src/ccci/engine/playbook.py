@@ -7,6 +7,7 @@ because it kills with SIGKILL and leaves the running module alive on the node.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import shlex
@@ -99,7 +100,8 @@ def run(
         if playbook.run_mark and (call.code != 0):
             # Workers have sessions of their own and may outlive the ansible-playbook that was told to end.
             processes.end_marked(RUN_MARK, playbook.run_mark, STRAY_SECONDS)
-        _keep_output(call.artifacts, playbook)
+        with contextlib.suppress(OSError):  # a full disk must not keep the caller from cleaning up
+            _keep_output(call.artifacts, playbook)
         return call.code
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -187,10 +189,11 @@ def _scratch(run_dir: Path) -> Path:
     """Where ansible-runner may write. On a full disk somewhere else, because the cleaning after a run needs it too."""
     folder = run_dir / SCRATCH
     shutil.rmtree(folder, ignore_errors=True)
-    if shutil.disk_usage(run_dir).free < SCRATCH_BYTES:
-        return Path(tempfile.mkdtemp(prefix="ccci-ansible-"))
-    folder.mkdir(mode=0o700)
-    return folder
+    if shutil.disk_usage(run_dir).free >= SCRATCH_BYTES:
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700)
+            return folder
+    return Path(tempfile.mkdtemp(prefix="ccci-ansible-"))
 
 
 def _command_line(playbook: Playbook) -> str:

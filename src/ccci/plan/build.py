@@ -71,7 +71,7 @@ def plan_of(materials: Materials) -> Plan:
         "recipe": {"name": materials.request.recipe, "tests_dir": _text(materials.tests_dir)},
         "source": {"url": materials.mirror.url, "bundle": str(materials.run_dir / "recipe.bundle")},
         "base": _base(materials),
-        "head": dataclasses.asdict(materials.head),
+        "head": {**dataclasses.asdict(materials.head), "subject": printable(materials.head.subject)},
         "app": {"domain": materials.domain, "stack": materials.stack, "server": SERVER},
         "scope": _scope(materials),
         **_app(materials),
@@ -86,7 +86,7 @@ def plan_of(materials: Materials) -> Plan:
         "resources": {"memory": materials.recipe.memory, "disk": materials.recipe.disk},
         "tests": [{"id": test.id, "kind": test.kind, "path": test.path, "from": test.since} for test in tests],
         "hooks": {name: path for name, path in materials.hooks.items() if _HOOK_TIERS.get(name) not in unplanned},
-        "untrusted_tests": [] if materials.pr_tests_trusted else sorted(materials.pr_files),
+        "untrusted_tests": [] if materials.pr_tests_trusted else sorted(map(printable, materials.pr_files)),
         "expected": [item.to_json() for item in expected(shape)],
         "not_planned": not_planned,
         "policy": {
@@ -218,15 +218,21 @@ def _probe(materials: Materials, probe: Probe, key: str) -> dict[str, Any]:
 
 def _notes(materials: Materials, left_out: list[Probe]) -> list[str]:
     """What a person should know before the run, and nothing else in the plan says."""
-    notes = []
+    notes: list[str] = []
     for name, side in (("base", materials.base_side), ("head", materials.head_side)):
         if side is not None and side.problem:
-            notes.append(f"{name}: {side.problem}")
+            notes.append(f"{name}: {printable(side.problem)}")
     base = materials.base.version if materials.base else None
     notes += [f"{probe.url} is not asked for the base version {base}" for probe in left_out]
     if materials.tests_dir is None:
         notes.append(f"no folder recipe_tests/{materials.request.recipe}: generic assertions only, no functional test")
     return notes
+
+
+def printable(text: str) -> str:
+    """A stranger's text without what a terminal would obey and without bytes that are no text."""
+    readable = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(character if character.isprintable() or character == "\n" else "�" for character in readable)
 
 
 def _text(path: Path | None) -> str | None:

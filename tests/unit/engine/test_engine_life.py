@@ -192,3 +192,15 @@ def test_tags_limit_and_options_reach_ansible(scratch):
     stream = play(scratch, options=["-v"])
     assert results(stream) == ["install.deploy", "teardown.removed"], "the task tagged upgrade did not run"
     assert next(event["tags"] for event in stream if event["type"] == "play_start") == ["restore"]
+
+
+def test_a_disk_that_fills_up_does_not_keep_the_cleaning_from_running(scratch, monkeypatch):
+    scratch.playbook("play", scratch.record("install.deploy") + "    - ansible.builtin.fail:\n")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(events, "append", full)  # in this process; the playbooks write their own events
+    monkeypatch.setattr(playbook, "SCRATCH_BYTES", 2**62)
+    assert results(play(scratch)) == ["install.deploy", "teardown.removed"]
+    assert not (scratch.run_dir / playbook.SCRATCH).exists()

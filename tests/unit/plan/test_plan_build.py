@@ -193,3 +193,22 @@ def test_the_description_tells_prerequisites_from_what_is_judged(world):
     assert "custom: not asked for" in text
     assert "The app is deployed  (prerequisite)" in text
     assert "The backup was restored  (prerequisite)" not in text
+
+
+def test_what_strangers_wrote_cannot_speak_to_the_terminal_and_is_no_template(world):
+    name = ".ccci/tests/\x1b[2J{{ lookup('pipe', 'id') }}.yml"
+    commit = world.forge.commit(
+        {name: "- ansible.builtin.debug:\n"}, "\x1b]0;owned\x07 {{ 7 * 7 }}", world.commits["main"]
+    )
+    world.forge.ref("refs/pull/9/head", commit)
+    plan = world.plan("pr", "9")
+    assert plan["untrusted_tests"] == [".ccci/tests/�[2J{{ lookup('pipe', 'id') }}.yml"]
+    assert plan["head"]["subject"].endswith("{{ 7 * 7 }}")
+    assert "\x1b" not in "\n".join(describe(plan))
+
+
+def test_hooks_of_a_tier_that_is_not_planned_do_not_run(world):
+    world.write("recipe.yml", "skip: [{tier: custom, reason: needs a camera}]\n")
+    world.write("hooks/setup_custom.yml", "- ansible.builtin.debug:\n")
+    world.write("hooks/pre_install.yml", "- ansible.builtin.debug:\n")
+    assert list(world.plan()["hooks"]) == ["pre_install"]
