@@ -239,7 +239,7 @@ def _service(name: str, body: Mapping[str, Any]) -> Service:
         deploy_labels=deploy_labels,
         mounts=[
             {
-                "type": mount.get("type", "volume"),
+                "type": mount.get("type", ""),
                 "source": mount.get("source", ""),
                 "target": mount.get("target", ""),
                 "read_only": mount.get("read_only", False),
@@ -268,6 +268,9 @@ def _check_service(stack: Stack, service: Service) -> None:
             what = f"service {service.name} uses the undefined {kind[:-1]} {used!r}{hint}"
             raise ComposeError(*stack.line_of((*where, kind, index)), what)
     for index, mount in enumerate(service.mounts):
+        if not mount["type"]:
+            place = stack.line_of((*where, "volumes", index))
+            raise ComposeError(*place, f"service {service.name} has a volume without type")
         if not mount["target"].startswith("/"):
             place = stack.line_of((*where, "volumes", index))
             raise ComposeError(

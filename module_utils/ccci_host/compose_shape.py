@@ -77,7 +77,7 @@ def listing(item: Shape, *, single: bool = False) -> Shape:
 
 
 def fields(**keys: Shape) -> Shape:
-    """A mapping with these keys only; `x-…` is passed over."""
+    """A mapping with these keys only."""
 
     def shape(value: Any, walk: Walk, place: Place, path: str) -> Any:
         if not isinstance(value, Map):
@@ -87,7 +87,7 @@ def fields(**keys: Shape) -> Shape:
             where = value.places[key]
             if key in keys:
                 found.put(key, keys[key](one, walk, where, f"{path}.{key}"), where)
-            elif not key.startswith("x-"):
+            else:
                 near = values.nearest(key, keys)
                 hint = f"; did you mean {near}?" if near else ""
                 raise ComposeError(*where, f"{path} Additional property {key} is not allowed{hint}")
@@ -107,6 +107,21 @@ def entries(item: Shape) -> Shape:
             where = value.places[key]
             found.put(key, item(one, walk, where, f"{path}.{key}"), where)
         return found
+
+    return shape
+
+
+def extensible(inner: Shape) -> Shape:
+    """A mapping whose `x-…` keys are passed over."""
+
+    def shape(value: Any, walk: Walk, place: Place, path: str) -> Any:
+        if isinstance(value, Map):
+            kept = Map()
+            for key in value:
+                if not key.startswith("x-"):
+                    kept.put(key, value[key], value.places[key])
+            value = kept
+        return inner(value, walk, place, path)
 
     return shape
 
@@ -146,8 +161,10 @@ def pairs(empty: Any) -> Shape:
             for index, (one, where) in enumerate(value.placed()):
                 key, equals, text = str(STRING(one, walk, where, f"{path}.{index}")).partition("=")
                 found.put(key, text if equals else empty, where)
-        elif value is not None:
+        else:
             raise ComposeError(*place, f"{path} must be a mapping or a list of KEY=value")
+        if "" in found:
+            raise ComposeError(*found.places[""], f"{path} has a value without a key")
         return found
 
     return shape
@@ -199,7 +216,7 @@ ATTACHMENT = nullable(fields(aliases=STRINGS, ipv4_address=STRING, ipv6_address=
 UPDATE = fields(
     parallelism=INTEGER, delay=DURATION, failure_action=STRING, monitor=DURATION, max_failure_ratio=NUMBER, order=STRING
 )
-RESOURCES = {"cpus": TEXT, "memory": SIZE}
+RESOURCES = {"cpus": STRING, "memory": SIZE}
 GENERIC = listing(fields(discrete_resource_spec=fields(kind=STRING, value=INTEGER)))
 DEPLOY = fields(
     mode=STRING,
@@ -209,9 +226,7 @@ DEPLOY = fields(
     update_config=UPDATE,
     rollback_config=UPDATE,
     restart_policy=fields(condition=STRING, delay=DURATION, max_attempts=INTEGER, window=DURATION),
-    resources=fields(
-        limits=fields(**RESOURCES, pids=INTEGER), reservations=fields(**RESOURCES, generic_resources=GENERIC)
-    ),
+    resources=fields(limits=fields(**RESOURCES), reservations=fields(**RESOURCES, generic_resources=GENERIC)),
     placement=fields(constraints=STRINGS, preferences=listing(fields(spread=STRING)), max_replicas_per_node=INTEGER),
 )
 HEALTHCHECK = fields(
@@ -219,13 +234,11 @@ HEALTHCHECK = fields(
     interval=DURATION,
     timeout=DURATION,
     start_period=DURATION,
-    start_interval=DURATION,
     retries=NUMBER,
     disable=BOOLEAN,
 )
 _IGNORED_BY_SWARM = (
-    "build", "cgroup_parent", "container_name", "devices", "expose", "external_links", "links", "network_mode",
-    "restart", "shm_size", "userns_mode", "mac_address",
+    "build", "devices", "expose", "external_links", "links", "shm_size",
 )  # fmt: skip
 SERVICE = fields(
     image=STRING, command=COMMAND, entrypoint=COMMAND, environment=pairs(None), env_file=LOOSE_STRINGS, labels=PAIRS,
@@ -234,7 +247,7 @@ SERVICE = fields(
         (list, lambda value, walk, place, path: _named(LOOSE_STRINGS(value, walk, place, path))),
         (dict, entries(ATTACHMENT)), words="a list or a mapping",
     ),
-    depends_on=STRINGS, logging=fields(driver=STRING, options=entries(TEXT)), ulimits=entries(
+    depends_on=STRINGS, logging=fields(driver=STRING, options=entries(scalar(values.pair_value))), ulimits=entries(
         either((int, INTEGER), (str, INTEGER), (dict, fields(soft=INTEGER, hard=INTEGER)), words="a number"),
     ),
     cap_add=STRINGS, cap_drop=STRINGS, dns=LOOSE_STRINGS, dns_search=LOOSE_STRINGS, tmpfs=LOOSE_STRINGS,
@@ -244,14 +257,15 @@ SERVICE = fields(
         words="a list or a mapping",
     ),
     sysctls=PAIRS, security_opt=STRINGS, credential_spec=fields(config=STRING, file=STRING, registry=STRING),
-    hostname=STRING, domainname=STRING, user=STRING, working_dir=STRING, ipc=STRING, pid=STRING, isolation=STRING,
+    container_name=STRING, cgroup_parent=STRING, network_mode=STRING, restart=STRING, userns_mode=STRING,
+    mac_address=STRING, hostname=STRING, domainname=STRING, user=STRING, working_dir=STRING, ipc=STRING, pid=STRING, isolation=STRING,
     stop_signal=STRING, stop_grace_period=DURATION, read_only=BOOLEAN, stdin_open=BOOLEAN, tty=BOOLEAN,
     privileged=BOOLEAN, init=BOOLEAN, **dict.fromkeys(_IGNORED_BY_SWARM, anything),
 )  # fmt: skip
 EXTERNAL = either((bool, BOOLEAN), (str, BOOLEAN), (dict, fields(name=STRING)), words="a boolean or mapping")
 OBJECT: dict[str, Shape] = {"name": STRING, "external": EXTERNAL, "labels": PAIRS, "driver": STRING}
 SECTIONS: dict[str, Shape] = {
-    "services": entries(SERVICE),
+    "services": entries(extensible(SERVICE)),
     "volumes": entries(nullable(fields(**OBJECT, driver_opts=entries(TEXT)))),
     "networks": entries(
         nullable(fields(**OBJECT, driver_opts=entries(TEXT), ipam=anything, internal=BOOLEAN, attachable=BOOLEAN))

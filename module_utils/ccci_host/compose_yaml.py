@@ -6,6 +6,7 @@ neither aliases that refer to aliases nor deep nesting can hang or crash the rea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ DEEPEST = 30
 MOST_VALUES = 20_000  # after aliases and merge keys are expanded
 MOST_TEXT = 1024 * 1024  # characters, expanded as well
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MODERN_NUMBER = re.compile(r"0o[0-7]{1,20}|[+-]?\d{1,20}(?:\.\d{0,20})?[eE][+-]?\d{1,3}")  # numbers since YAML 1.2
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -174,6 +176,8 @@ def _scalar(node: Any) -> Any:
             return _integer(text.replace("_", ""))
         if kind == "float" and ":" not in text:
             return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
+        if kind == "str" and node.style is None and _MODERN_NUMBER.fullmatch(text):
+            return int(text, 8) if "o" in text else float(text)
     except ValueError:
         return text
     return text
