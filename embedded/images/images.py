@@ -4,7 +4,6 @@
     images.py plan --archives DIR --machine x86_64    on the controller: what there is to have
     images.py state --ref-inputs JSON                 on a node: what it has, {ref: {local, pushed}}
     images.py decide <{plan, state}                   on the controller: what to load, build and push
-    images.py pack --to FILE                          on the controller: the sources of all images as a tar file
     images.py build ID --inputs HASH --wheels DIR --archive FILE    on a node
     images.py wait FILE --limit SECONDS                             on a node: until that archive is made, or its build failed
     images.py load FILE                                             on a node
@@ -22,7 +21,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 import tomllib
@@ -76,11 +74,15 @@ def plan(archives: Path, machine: str) -> list[dict[str, Any]]:
     """What there is to have, bases first; `archived` says whether the controller's cache holds it already."""
     planned = []
     for image in read_images().values():
-        archive = f"{image['name']}-{image['tag']}-{machine}-{image['inputs']}.tar.zst"
+        archive = archive_name(image, machine)
         keys = {key: image.get(key, "") for key in ("id", "name", "ref", "inputs", "base", "wheel")}
         push = image.get("push", False)
         planned.append({**keys, "push": push, "archive": archive, "archived": (archives / archive).is_file()})
     return planned
+
+
+def archive_name(image: dict[str, Any], machine: str) -> str:
+    return f"{image['name']}-{image['tag']}-{machine}-{image['inputs']}.tar.zst"
 
 
 def state(wanted: dict[str, str]) -> dict[str, dict[str, bool]]:
@@ -102,21 +104,6 @@ def decide(planned: list[dict[str, Any]], has: dict[str, dict[str, bool]]) -> di
         "push": [image for image in leaves if image["push"] and not has[image["ref"]]["pushed"]],
         "registry": next(image for image in planned if image["name"] == "registry"),
     }
-
-
-def pack(target: Path) -> None:
-    """The folders that images are made of, as a tar file with paths relative to `embedded/`."""
-    folders = {"images", *(folder for image in read_images().values() for folder in image.get("context", {}).values())}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(target, "w") as tar:
-        for path in sorted({path for folder in folders for path in context_files(EMBEDDED / folder)}):
-            tar.add(path, arcname=path.relative_to(EMBEDDED), filter=without_owner)
-
-
-def without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    return member
 
 
 def local_inputs(ref: str) -> str:
@@ -259,8 +246,6 @@ def main() -> None:
     verb = verbs.add_parser("load")
     verb.add_argument("archive", type=Path)
     verbs.add_parser("decide")
-    verb = verbs.add_parser("pack")
-    verb.add_argument("--to", type=Path, required=True)
     given = parser.parse_args()
     if given.verb == "plan":
         json.dump(plan(given.archives, given.machine), sys.stdout)
@@ -275,8 +260,6 @@ def main() -> None:
     elif given.verb == "decide":
         asked = json.load(sys.stdin)
         json.dump(decide(asked["plan"], asked["state"]), sys.stdout)
-    else:
-        pack(given.to)
 
 
 if __name__ == "__main__":
