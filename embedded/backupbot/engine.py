@@ -72,9 +72,11 @@ def run_hook(service: Service, command: str, limit: float) -> str:
     )
     pid, _, printed = output.partition("\n")
     if rc is None:
-        _exec(container, ["sh", "-c", 'kill -KILL -- "-$1"', "kill", pid.strip()], 10, "kill")
+        # `-s` and `--` are what every shell's own kill understands; a negative number is the whole group.
+        killed, _ = _exec(container, ["sh", "-c", 'kill -s KILL -- "-$1"', "kill", pid.strip()], 10, "kill")
         raise EngineError(
-            f"the hook `{command}` of service {service.name} did not end within {limit:.0f} s and was killed; "
+            f"the hook `{command}` of service {service.name} did not end within {limit:.0f} s and "
+            f"{'was killed' if killed == 0 else 'could not be killed'}; "
             f"it printed: {printed.strip()[-500:] or 'nothing'}"
         )
     if rc != 0:
