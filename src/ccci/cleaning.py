@@ -22,7 +22,10 @@ Summary = dict[str, Any]
 def clean(inventory_name: str | None, node: str | None, run: str | None, dry_run: bool, output: str) -> int:
     """Cleans one run (`run`, also a kept one) or every dead one. Returns 0, or 4 when something stayed."""
     settings = load_settings(inventory_name, {"node": node})
-    summary = _one(run, dry_run) if run else _all(settings, node, dry_run)
+    if run and _is_here(run):
+        summary = _by_plan(run, dry_run)
+    else:
+        summary = _by_journals(settings, node, run, dry_run)
     if output == "json":
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
     else:
@@ -56,13 +59,27 @@ def summarize(stream: Sequence[events.Event], dry_run: bool) -> Summary:
     }
 
 
+def only(summary: Summary, run: str) -> Summary:
+    """The summary of cleaning one run. UsageError when no node knows it. Pure."""
+    known = summary["dead"] + summary["kept"]
+    removed = [entry for entry in known if entry["run"] == run]
+    if not removed:
+        names = ", ".join(entry["run"] for entry in known + summary["live"])
+        raise UsageError(f"No node knows the run {run}", expected=names or "a run; there are none")
+    return {**summary, "dead": removed, "kept": [], "live": []}
+
+
 def _entry(scope: Any) -> dict[str, Any]:
     if not isinstance(scope, dict):
         return {"run": str(scope), "stacks": []}
     return {"run": str(scope.get("run")), "stacks": [app["stack"] for app in scope.get("apps", [])]}
 
 
-def _one(name: str, dry_run: bool) -> Summary:
+def _is_here(name: str) -> bool:
+    return any(run.name == Path(name).name for run in runs.all_runs())
+
+
+def _by_plan(name: str, dry_run: bool) -> Summary:
     found = runs.find(name)
     plan = found.plan()
     if found.is_live():
@@ -83,12 +100,14 @@ def _one(name: str, dry_run: bool) -> Summary:
     return {**summarize(stream, dry_run), "dead": [_entry(plan["scope"])], "finished": [found.name]}
 
 
-def _all(settings: Settings, node: str | None, dry_run: bool) -> Summary:
+def _by_journals(settings: Settings, node: str | None, run: str | None, dry_run: bool) -> Summary:
+    """Every dead run that the nodes know, or the one named `run`, which another controller may have played."""
     limit = inventory.chosen(settings.inventory, node).name if node else None
     folder = paths.cache_dir() / "clean" / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     try:
-        code = _run_playbook(settings.inventory, folder, {"ccci_dry_run": str(dry_run).lower()}, limit)
+        variables = {"ccci_dry_run": str(dry_run).lower(), **({"ccci_clean_run": run} if run else {})}
+        code = _run_playbook(settings.inventory, folder, variables, limit)
     except KeyboardInterrupt:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -97,6 +116,8 @@ def _all(settings: Settings, node: str | None, dry_run: bool) -> Summary:
     if code != 0 and not summary["left_behind"]:
         raise _broken(folder, stream)
     shutil.rmtree(folder, ignore_errors=True)
+    if run:
+        return only(summary, run)
     summary["finished"] = [] if dry_run else [run.name for run in runs.finish_dead()]
     return summary
 

@@ -90,6 +90,15 @@ def test_what_clean_says():
     assert cleaning.describe(cleaning.summarize([], dry_run=False)) == ["There was nothing to clean."]
 
 
+def test_cleaning_one_run_says_nothing_of_the_others():
+    entries = {name: [{"run": name, "stacks": []}] for name in ("dead", "kept", "live")}
+    summary = {**cleaning.summarize([], dry_run=False), **entries}
+    assert [entry["run"] for entry in cleaning.only(summary, "kept")["dead"]] == ["kept"]
+    with pytest.raises(UsageError, match="No node knows the run other") as error:
+        cleaning.only(summary, "other")
+    assert error.value.expected == "dead, kept, live"
+
+
 def test_the_doctors_judgements():
     assert doctor.system('ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian 12"\n').state == doctor.OK
     assert doctor.system("ID=fedora\nVERSION_ID=40\n").state == doctor.BAD
