@@ -44,6 +44,7 @@ class Outcome:
 
     rc: int = 0
     words: str = ""
+    output: str = ""
     snapshot: dict[str, Any] = field(default_factory=dict)
     held: list[Entry] = field(default_factory=list)
     missing: list[Wanted] = field(default_factory=list)
@@ -126,7 +127,8 @@ def _tries(client: Client, scope: Mapping[str, Any], wanted: Sequence[Wanted], d
         replaced = running(client, str(scope["stack"])) != before
         outcome.replaced = outcome.replaced or replaced
         meanwhile = "; containers were replaced meanwhile" if replaced else ""
-        outcome.rc, outcome.words = done.rc, fatal_words(done) if done.rc else ""
+        outcome.rc, outcome.output = done.rc, done.output.strip()
+        outcome.words = fatal_words(done) if done.rc else ""
         if done.rc != 0:
             outcome.tries.append(f"try {number}: abra ended with {done.rc}: {outcome.words}{meanwhile}")
             if replaced and time.monotonic() < deadline:
@@ -156,9 +158,7 @@ def settle(client: Client, stack: str, deadline: float) -> dict[str, str]:
             return now
         if time.monotonic() > deadline:
             told = "; ".join(restless) or "containers come and go"
-            raise BackupTrouble(
-                f"The stack {stack} did not settle before the backup: {told}. Look at the service's log"
-            )
+            raise NotSettled(f"the stack did not settle: {told}")
         last = now if not restless else None
         time.sleep(LOOK_EVERY)
 
@@ -214,10 +214,13 @@ def backup_service(client: Client) -> str:
 def _results(outcome: Outcome, wanted: Sequence[Wanted], answer: Answer) -> None:
     expected, tries = "abra makes a snapshot", "\n".join(outcome.tries) or None
     if outcome.rc != 0:
-        ours = bool(PLATFORM.search(outcome.words))
+        # abra's last word seldom holds the cause: that is in what the backup service said before.
+        ours = bool(PLATFORM.search(outcome.output))
         answer.result(
-            "backup.snapshot", "error" if ours else "fail", expected=expected, observed=outcome.words, evidence=tries
-        )
+            "backup.snapshot", "error" if ours else "fail", expected=expected, observed=outcome.words,
+            evidence="\n".join([*outcome.tries, outcome.output]),
+            hint="Look at the node's backup service" if ours else "Look at the backup labels and hooks of the recipe",
+        )  # fmt: skip
         return
     size = sum(entry.size or 0 for entry in outcome.held)
     about = f"snapshot {outcome.snapshot.get('id', '(unnamed)')}, {len(outcome.held)} entries, {size} bytes in files"

@@ -32,7 +32,7 @@ def restore(
         return
     words = fatal_words(done)
     answer.result(
-        "restore.run", "error" if PLATFORM.search(words) else "fail", expected=expected,
+        "restore.run", "error" if PLATFORM.search(done.output) else "fail", expected=expected,
         observed=f"return code {done.rc}: {words}", evidence=tail,
         hint="Run the restore hooks by hand in the service's container (`ccci play … --keep on-failure` keeps it)",
     )  # fmt: skip
