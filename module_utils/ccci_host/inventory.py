@@ -16,9 +16,8 @@ from .journal import PREFIX, stacks_of
 from .lock import LOCK
 
 Objects = dict[str, dict[str, dict[str, str]]]  # {kind: {id: {"name": …, "stack": …}}}
-KINDS = ("service", "task", "container", "volume", "secret", "config", "network", "env")
+KINDS = ("service", "container", "volume", "secret", "config", "network", "env")
 FOREIGN_LIMIT = 50  # entries; a node that changes more than that tells nobody anything
-_TRANSIENT = ("task",)  # swarm replaces and forgets tasks all the time
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,12 @@ class Difference:
 
 
 def snapshot(client: Client, abra_dir: Path) -> Objects:
-    """Every object of the node by kind and id. `env` are the apps' settings below the run's own ABRA_DIR."""
+    """Every object of the node by kind and id. `env` are the apps' settings below the run's own ABRA_DIR.
+
+    Not the tasks: swarm forgets them by itself, seconds after their containers are gone, and they hold nothing.
+    """
     return {
         "service": _listed(client.get("/services"), _spec),
-        "task": _listed(client.get("/tasks"), _task),
         "container": _listed(client.get("/containers/json", all=True), _container),
         "volume": _listed((client.get("/volumes") or {}).get("Volumes"), _plain, key="Name"),
         "secret": _listed(client.get("/secrets"), _spec),
@@ -67,6 +68,12 @@ def own(objects: Objects, scope: Mapping[str, Any], mounts: Collection[str] = ()
     }
 
 
+def without(objects: Objects, scope: Mapping[str, Any]) -> Objects:
+    """The part of a snapshot that does not belong to the run. Pure."""
+    theirs = own(objects, scope)
+    return {kind: {id: e for id, e in entries.items() if id not in theirs[kind]} for kind, entries in objects.items()}
+
+
 def compare(before: Objects, after: Objects, scope: Mapping[str, Any], mounts: Collection[str] = ()) -> Difference:
     """What a teardown left, and what else changed meanwhile. Pure. The lock and the journals are no part of it."""
     left = [
@@ -75,7 +82,7 @@ def compare(before: Objects, after: Objects, scope: Mapping[str, Any], mounts: C
         for entry in entries.values()
     ]
     foreign = []
-    for kind in (kind for kind in KINDS if kind not in _TRANSIENT and before):
+    for kind in KINDS if before else ():
         old, new = before.get(kind, {}), after.get(kind, {})
         changes = [(new[id], "appeared") for id in new.keys() - old.keys()]
         changes += [(old[id], "gone") for id in old.keys() - new.keys()]
@@ -114,10 +121,6 @@ def _plain(one: Mapping[str, Any]) -> dict[str, str]:
 
 def _container(one: Mapping[str, Any]) -> dict[str, str]:
     return _entry((one.get("Names") or [one["Id"]])[0].lstrip("/"), one.get("Labels"))
-
-
-def _task(one: Mapping[str, Any]) -> dict[str, str]:
-    return _entry(one["ID"], ((one.get("Spec") or {}).get("ContainerSpec") or {}).get("Labels"))
 
 
 def _entry(name: str, labels: Mapping[str, str] | None) -> dict[str, str]:

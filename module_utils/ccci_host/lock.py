@@ -99,6 +99,15 @@ def may_take(
     return ""
 
 
+def described(attempt: Attempt) -> str:
+    """Who is in the way, for people."""
+    if attempt.other is None:
+        return "nobody holds the node"
+    lock, holder = attempt.other, attempt.other.holder
+    where = f" (process {holder.get('pid')} on {holder.get('host')})" if holder else ""
+    return f"run {lock.run}{where} holds the node; its last sign of life was {max(attempt.age, 0):.0f} s ago"
+
+
 def acquire(
     client: Client, run: str, holder: Holder, lease: float = DEFAULT_LEASE, gone: Collection[str] = (),
     here: Holder | None = None, reenter: bool = False,
@@ -125,11 +134,12 @@ def acquire(
 def renew(client: Client, scope: Mapping[str, Any], lease: float | None = None) -> None:
     """A sign of life of the run of `scope`. LockLost when it does not hold the node any more.
 
-    `lease` is in seconds; without it the scope's own.
+    `lease` is in seconds; without it the scope's own, or what the lock has.
     """
-    run, seconds = str(scope["run"]), float(lease or scope.get("lease") or DEFAULT_LEASE)
+    run = str(scope["run"])
     for _ in range(TRIES):
         lock = _ours(client, run)
+        seconds = float(lease or scope.get("lease") or lock.lease)
         if _update(client, lock, _labels(run, lock.holder, seconds)):
             _ours(client, run)
             return

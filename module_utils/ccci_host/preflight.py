@@ -11,7 +11,7 @@ from typing import Any
 
 from .backup_snapshots import BACKUPBOT_LABEL
 from .docker import Client
-from .inventory import Objects, named, own
+from .inventory import Objects, named, own, without
 from .journal import KEPT, Journal
 
 LEAST_DISK = 2 * 1024**3  # bytes; below that Docker and the databases fail in ways that look like the recipe's fault
@@ -57,7 +57,7 @@ def _platform(client: Client, need: Need) -> Iterable[Problem]:
         yield Problem("an overlay network named proxy", "there is none", BOOTSTRAP)
     path = f"{os.environ.get('PATH', '')}:/usr/local/bin"
     if not shutil.which("abra", path=path):
-        yield Problem("the command abra", f"it is not in {path}", BOOTSTRAP)
+        yield Problem("the command abra", "it is neither in PATH nor in /usr/local/bin", BOOTSTRAP)
     if need.backupbot and not client.get("/services", filters={"label": [BACKUPBOT_LABEL]}):
         yield Problem(f"a backup service (label {BACKUPBOT_LABEL})", "no service has it", BOOTSTRAP)
 
@@ -87,11 +87,9 @@ def _occupied(scope: Mapping[str, Any], objects: Objects, journals: Sequence[Jou
         if journal.state == KEPT and any(shared.values()):
             yield Problem(
                 f"the domain {scope['domain']} is free", f"run {journal.run} was kept there",
-                f"`ccci clean {journal.run}` takes it away", "leaked-dep",
+                f"`ccci clean --run {journal.run}` takes it away", "leaked-dep",
             )  # fmt: skip
-        there = {
-            kind: {id: e for id, e in entries.items() if id not in shared[kind]} for kind, entries in there.items()
-        }
+        there = without(there, journal.scope)
     left = named(there)
     if left:
         yield Problem(

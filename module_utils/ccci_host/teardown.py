@@ -1,7 +1,8 @@
 """Takes a run away from the node. Idempotent: every step looks at what is there now and removes that.
 
-abra goes first, as an operator would; the API does what is left, so that a missing or broken abra stops nothing. Containers are removed by force once their service is gone: nobody needs their data any more, and waiting for
-an app to stop politely would take six to sixteen seconds.
+abra goes first, as an operator would; the API does what is left, so that a missing or broken abra stops nothing.
+Containers are removed by force once their service is gone: nobody needs their data any more, and waiting for an app to
+stop politely would take six to sixteen seconds.
 """
 
 from __future__ import annotations
@@ -53,8 +54,7 @@ class Progress:
 
 
 def remaining(client: Client, scope: Mapping[str, Any], mounts: list[str]) -> Objects:
-    """What is still there of the run, without its folder. Tasks count only while their service is there: swarm forgets
-    them by itself, seconds after their containers are gone, and they hold nothing."""
+    """What is still there of the run, without its folder."""
     found = inventory.own(inventory.snapshot(client, node_dir(scope) / "abra"), scope, mounts)
     return {kind: found[kind] for kind in PATHS}
 
@@ -65,20 +65,25 @@ def begin(
     """Reads what needs the app to be there: its volumes, and its logs (into `files`, if wanted). Then ends the run's
     processes and lets abra and the backup service remove what they made. Errors become notes."""
     run = str(scope["run"])
-    _try(progress, "list the volumes", partial(_remember_volumes, client, scope, progress))
+    try_step(progress, "list the volumes", partial(_remember_volumes, client, scope, progress))
     if files is not None:
-        for app in scope.get("apps") or []:
-            _try(progress, f"read the logs of {app['stack']}", partial(_logs, client, scope, app, files))
-    _try(progress, "end the run's processes", partial(processes.end, run, spared))
+        read_logs(client, scope, progress, files)
+    try_step(progress, "end the run's processes", partial(processes.end, run, spared))
     # abra waits for the stack to go, and restic takes a second; its containers are removed meanwhile.
     steps = [partial(_with_abra, client, scope, progress), partial(_forget_snapshots, client, scope, progress)]
     threads = [threading.Thread(target=step, daemon=True) for step in steps]
     for thread in threads:
         thread.start()
     while running := [thread for thread in threads if thread.is_alive()]:
-        _try(progress, "remove the containers", partial(_remove_orphans, client, scope))
+        try_step(progress, "remove the containers", partial(_remove_orphans, client, scope))
         running[0].join(POLL_SECONDS)
     progress.begun = True
+
+
+def read_logs(client: Client, scope: Mapping[str, Any], progress: Progress, files: list[dict[str, Any]]) -> None:
+    """Writes the log of every service into the run's folder and names the files as `ccci_files` wants them."""
+    for app in scope.get("apps") or []:
+        try_step(progress, f"read the logs of {app['stack']}", partial(_logs, client, scope, app, files))
 
 
 def remove(client: Client, scope: Mapping[str, Any], progress: Progress, seconds: float) -> Objects:
@@ -197,7 +202,7 @@ def _forget_snapshots(client: Client, scope: Mapping[str, Any], progress: Progre
     if not _deployed(scope):
         return
     for stack in stacks_of(scope):
-        _try(progress, f"forget the snapshots of {stack}", partial(_forget, client, stack, progress))
+        try_step(progress, f"forget the snapshots of {stack}", partial(_forget, client, stack, progress))
 
 
 def _forget(client: Client, stack: str, progress: Progress) -> None:
@@ -233,7 +238,8 @@ def _delete(client: Client, kind: str, id: str) -> str:
     return ""
 
 
-def _try(progress: Progress, what: str, step: Callable[[], Any]) -> None:
+def try_step(progress: Progress, what: str, step: Callable[[], Any]) -> None:
+    """Runs one step of many: what goes wrong becomes a note, and the next step comes."""
     try:
         step()
     except (DockerError, OSError, ValueError) as error:

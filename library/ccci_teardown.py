@@ -1,0 +1,257 @@
+#!/usr/bin/python3
+# GNU General Public License v3.0 or later: see LICENSE
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ccci_teardown
+short_description: Take a run away from the node, and verify that nothing of it is left
+description:
+  - Works from the scope alone, and again and again. Removes the run's stacks, containers, volumes, secrets, configs,
+    networks, restic snapshots, processes and its folder; tries everything and tells all that failed in one result.
+  - Only a run with a journal may have changed the node. Without one, only the run's processes, folder and lock go.
+  - Holds the lock in the name of the run while it works, unless the run that calls it (C(CCCI_RUN_ID)) holds it.
+options:
+  scope:
+    description: What belongs to the run on the node, from the plan or from a dead run's journal.
+    type: dict
+    required: true
+  keep:
+    description: Whether to leave a deployed app running, and only give the node back.
+    type: bool
+    default: false
+  evidence:
+    description: Whether this is the run's own end, so that the logs of every service and the deploy count are wanted.
+    type: bool
+    default: true
+  holder:
+    description: The process that tears down. Filled in by the action plugin.
+    type: dict
+    default: {}
+  gone:
+    description: Runs whose holder is dead on the controller. Filled in by the action plugin.
+    type: list
+    elements: str
+    default: []
+  cursor:
+    description: Where the last slice ended.
+    type: dict
+    default: {}
+  slice_seconds:
+    description: Seconds after which an unfinished call answers.
+    type: int
+    default: 2
+  expired:
+    description: Whether the time is over. Filled in by the action plugin.
+    type: bool
+    default: false
+  limit:
+    description: Seconds that all slices may take. Read by the action plugin.
+    type: int
+    default: 180
+attributes:
+  check_mode:
+    support: full
+    description: Names what would be removed.
+author: ["ccci"]
+"""
+
+EXAMPLES = r"""
+- name: Remove everything that belongs to the run
+  ccci_teardown:
+    scope: "{{ ccci_scope }}"
+    limit: 180
+"""
+
+RETURN = r"""
+ccci:
+  description:
+    - The results C(teardown.removed) and, with O(evidence), C(teardown.deploy_count).
+    - The facts C(left_behind), a list of C(kind), C(name) and C(run), and C(foreign), what else changed meanwhile.
+  returned: always
+  type: dict
+"""
+
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ccci_host import inventory, journal, lock, processes, state, teardown
+from ansible.module_utils.ccci_host.answer import Answer, guarded
+from ansible.module_utils.ccci_host.docker import Client
+
+ARGUMENT_SPEC = {
+    "scope": {"type": "dict", "required": True},
+    "keep": {"type": "bool", "default": False},
+    "evidence": {"type": "bool", "default": True},
+    "holder": {"type": "dict", "default": {}},
+    "gone": {"type": "list", "elements": "str", "default": []},
+    "cursor": {"type": "dict", "default": {}},
+    "slice_seconds": {"type": "int", "default": 2},
+    "expired": {"type": "bool", "default": False},
+    "limit": {"type": "int", "default": 180},
+}
+RESULT = "teardown.removed"
+CALLER = os.environ.get(processes.MARK, "")
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    guarded(module, lambda: tear_down(module), id=RESULT)
+
+
+def tear_down(module: AnsibleModule) -> None:
+    arguments, client = module.params, Client()
+    scope, cursor = arguments["scope"], arguments["cursor"]
+    answer, progress = Answer("teardown", cursor), teardown.Progress(**cursor.get("progress", {}))
+    if module.check_mode:
+        show(module, client, answer, scope)
+    in_the_way = admit(client, arguments)
+    if in_the_way:
+        wait_for_lock(module, answer, in_the_way)
+    if journal.find(client, scope["run"]) is None:
+        clear(module, client, answer, scope)
+    began = time.monotonic()
+    if not progress.begun:
+        start(module, client, answer, scope, progress)
+    with answer.waiting("docker"):
+        left = teardown.remove(client, scope, progress, max(arguments["slice_seconds"] + began - time.monotonic(), 0.3))
+    if any(left.values()) and not arguments["expired"]:
+        answer.slice(
+            module, kept_in_cursor(answer, progress), f"removing: {', '.join(inventory.named(left)[:4])} still there"
+        )
+    if answer.files:
+        answer.slice(module, kept_in_cursor(answer, progress), "removed; looking at what is left")
+    finish(module, client, answer, scope, progress)
+
+
+def admit(client: Client, arguments: dict) -> lock.Attempt | None:
+    """Makes sure that nobody works on the node meanwhile. The lock in the way, or None.
+
+    Another run could be deploying the same stack: then its objects are not ours, and it has taken ours away before.
+    """
+    scope, here = arguments["scope"], processes.identity()
+    if CALLER and scope["run"] != CALLER:
+        lock.renew(client, {"run": CALLER})
+        return None
+    if journal.find(client, scope["run"]) is None:
+        return None
+    attempt = lock.acquire(
+        client, scope["run"], arguments["holder"] or here, scope.get("lease", lock.DEFAULT_LEASE),
+        gone=arguments["gone"], here=here, reenter=True,
+    )  # fmt: skip
+    return None if attempt.held else attempt
+
+
+def wait_for_lock(module: AnsibleModule, answer: Answer, attempt: lock.Attempt) -> None:
+    told = lock.described(attempt)
+    if module.params["expired"]:
+        answer.facts = {"left_behind": [], "foreign": []}
+        answer.result(
+            RESULT, "error", expected="the node is free, or the other run takes this one away", observed=told,
+            hint="When that run has ended: `ccci clean`",
+        )  # fmt: skip
+        answer.leave(module, operation=[RESULT])
+    time.sleep(1)
+    other = attempt.other
+    answer.slice(module, {**module.params["cursor"], "holders": {other.run: other.holder}}, f"waiting: {told}")
+
+
+def start(module: AnsibleModule, client: Client, answer: Answer, scope: dict, progress: teardown.Progress) -> None:
+    """The part that needs the app to be there. Leaves the module when the app is kept."""
+    there = bool(teardown.remaining(client, scope, [])["service"])
+    if module.params["evidence"]:
+        judge_deploys(answer, scope, there)
+    files = answer.files if module.params["evidence"] else None
+    if module.params["keep"] and there:
+        if files is not None:
+            teardown.read_logs(client, scope, progress, files)
+        journal.set_state(client, scope["run"], journal.KEPT)
+        lock.release(client, scope["run"])
+        answer.facts |= {"left_behind": [], "foreign": []}
+        answer.result(RESULT, "skip", evidence=f"kept: https://{scope['domain']}")
+        answer.leave(module, operation=[RESULT])
+    with answer.waiting("docker"):
+        teardown.begin(client, scope, progress, spared(module.params["holder"]), files)
+
+
+def spared(holder: dict) -> list[int]:
+    """The ansible-playbook that called us, if it lives on this node: it bears the run's mark too, as we do."""
+    here = processes.identity()
+    same = all(holder.get(key) == here[key] for key in processes.PLACE)
+    return [int(holder["pid"])] if same and holder.get("pid") else []
+
+
+def judge_deploys(answer: Answer, scope: dict, there: bool) -> None:
+    try:
+        counted = state.load(scope).get("deploys") or {}
+    except (OSError, ValueError) as error:
+        answer.result("teardown.deploy_count", "error", observed=f"the count cannot be read: {error}")
+        return
+    outcome, expected, found = teardown.deploy_count(scope, counted, there)
+    answer.result("teardown.deploy_count", outcome, expected=expected, observed=found, evidence=found)
+
+
+def kept_in_cursor(answer: Answer, progress: teardown.Progress) -> dict:
+    """The files go to the action plugin at once: they stand in the folder that the last slice removes."""
+    files, answer.files = answer.files, []
+    return {"progress": vars(progress), "files": files}
+
+
+def finish(module: AnsibleModule, client: Client, answer: Answer, scope: dict, progress: teardown.Progress) -> None:
+    """Nothing is left, or the time is over: compares, writes down what stayed, and gives the node back."""
+    run, before = scope["run"], teardown.load_before(scope)
+    clean = not any(teardown.remaining(client, scope, progress.mounts).values())
+    if clean:  # with leftovers, the next try needs the settings that are in the folder
+        teardown.try_step(progress, "remove the run's folder", lambda: teardown.remove_folder(scope))
+    objects = inventory.snapshot(client, teardown.node_dir(scope) / "abra")
+    difference = inventory.compare(before, objects, scope, progress.mounts)
+    left = difference.left_behind + [{"kind": "snapshot", "name": name} for name in progress.snapshots_left]
+    if clean and teardown.node_dir(scope).exists():
+        left.append({"kind": "folder", "name": str(teardown.node_dir(scope))})
+    if left:
+        journal.set_state(client, run, journal.LEFTOVER)
+    else:
+        journal.delete(client, run)
+    lock.release(client, run)
+    answer.facts |= {"left_behind": [{**item, "run": run} for item in left], "foreign": difference.foreign}
+    told = "; ".join([*progress.notes, *(f"{name}: {words}" for name, words in progress.refused.items())])
+    if not left:
+        answer.result(RESULT, "pass", observed=f"nothing of run {run} is left", evidence=told or None)
+    else:
+        in_use = any(item["kind"] in ("container", "volume") for item in left)
+        answer.result(
+            RESULT, "error", expected=f"nothing of run {run} is left on the node",
+            observed=", ".join(f"{item['kind']} {item['name']}" for item in left), evidence=told or None,
+            hint="`ccci clean` tries again", failure_id="removal-in-progress" if in_use else "leaked-dep",
+        )  # fmt: skip
+    answer.leave(module, operation=[RESULT], changed=True)
+
+
+def clear(module: AnsibleModule, client: Client, answer: Answer, scope: dict) -> None:
+    """The end of a run without a journal: it changed nothing, or was taken away before."""
+    progress = teardown.Progress()
+    ended = processes.end(scope["run"], spared(module.params["holder"]))
+    there = teardown.node_dir(scope).exists()
+    if module.params["evidence"] and not answer.results:
+        judge_deploys(answer, scope, there=False)
+    teardown.try_step(progress, "remove the run's folder", lambda: teardown.remove_folder(scope))
+    released = lock.release(client, scope["run"])
+    left = [{"kind": "folder", "name": scope["node_dir"], "run": scope["run"]}] if progress.notes else []
+    answer.facts |= {"left_behind": left, "foreign": []}
+    answer.result(
+        RESULT, "error" if left else "pass", expected="nothing to take away: the node knows no journal of this run",
+        observed="; ".join(progress.notes) or f"nothing of run {scope['run']} is left",
+    )  # fmt: skip
+    answer.leave(module, operation=[RESULT], changed=bool(ended or there or released))
+
+
+def show(module: AnsibleModule, client: Client, answer: Answer, scope: dict) -> None:
+    known = journal.find(client, scope["run"]) is not None
+    there = inventory.named(teardown.remaining(client, scope, [])) if known else []
+    answer.facts["would_remove"] = there
+    answer.result(RESULT, "skip", evidence=f"check mode: {', '.join(there) or 'nothing'} would be removed")
+    answer.leave(module, changed=bool(there))
+
+
+if __name__ == "__main__":
+    main()
