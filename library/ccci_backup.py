@@ -53,7 +53,7 @@ ccci:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host import backup, lock
-from ansible.module_utils.ccci_host.abra_call import AbraFailed
+from ansible.module_utils.ccci_host.abra_call import AbraError
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 from ansible.module_utils.ccci_host.marker_stores import Misplaced
@@ -76,7 +76,7 @@ def main() -> None:
         lock.renew(client, given["scope"], given["limit"] + 60)
         try:
             backup.back_up(client, given["scope"], given["marker"], given["expect_paths"], given["limit"], answer)
-        except (AbraFailed, backup.BackupTrouble, Misplaced) as error:
+        except (AbraError, backup.BackupTrouble, Misplaced) as error:
             answer.result("backup.snapshot", "error", expected="abra makes a snapshot", observed=str(error))
         answer.leave(module, operation=OPERATIONS, changed=True)
 

@@ -45,7 +45,7 @@ ccci:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host import lock, restore
-from ansible.module_utils.ccci_host.abra_call import AbraFailed
+from ansible.module_utils.ccci_host.abra_call import AbraError
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 from ansible.module_utils.ccci_host.marker_stores import Misplaced
@@ -67,7 +67,7 @@ def main() -> None:
         lock.renew(client, given["scope"], given["limit"] + 60)
         try:
             restore.restore(client, given["scope"], given["marker"], given["limit"], answer)
-        except (AbraFailed, Misplaced) as error:
+        except (AbraError, Misplaced) as error:
             answer.result("restore.run", "error", expected="abra restores the newest snapshot", observed=str(error))
         answer.leave(module, operation=OPERATIONS, changed=True)
 

@@ -7,6 +7,8 @@ the tree, and what we write replaces a link instead of following it.
 from __future__ import annotations
 
 import contextlib
+import copy
+import itertools
 import os
 import posixpath
 import subprocess
@@ -14,12 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .compose import ComposeError
+
 LIMIT = 120.0  # seconds for one git command; recipes are small
 LARGEST_FILE = 1024 * 1024  # bytes; more is no compose file
 _SAFE = (
     "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", "-c", "core.fsmonitor=false", "-c", "gc.auto=0",
     "-c", "maintenance.auto=false", "-c", "safe.directory=*", "-c", "advice.detachedHead=false",
 )  # fmt: skip
+LONGEST_LINK = 4096  # bytes; a longer one leads nowhere
 _LINK = "120000"
 
 
@@ -89,50 +94,75 @@ class Tree(Mapping[str, str]):
     def __init__(self, folder: str, commit: str) -> None:
         self.folder = folder
         self.commit = commit
-        listed = git(folder, "ls-tree", "-r", "-z", "--full-tree", commit).decode("utf-8", "surrogateescape")
-        entries = [entry.partition("\t") for entry in listed.split("\0") if entry]
-        self._entries = {path: (head.split()[0], head.split()[2]) for head, _, path in entries}
+        self._entries = _entries(git(folder, "ls-tree", "-r", "-l", "-z", "--full-tree", commit))
         self._texts: dict[str, str] = {}
+        # {path: target} of every symbolic link
+        links = [path for path, entry in self._entries.items() if entry.mode == _LINK]
+        self.links = {path: self._blob(path) if self._entries[path].size <= LONGEST_LINK else "/" for path in links}
 
     def __getitem__(self, path: str) -> str:
         """KeyError when the commit has no such file, or when a link leads out of it."""
-        real = resolve(path, self.links)
-        if real is None or real not in self._entries or not self._entries[real][0].startswith("100"):
+        real = self._real(path)
+        if real is None:
             raise KeyError(path)
         if real not in self._texts:
-            self._texts[real] = self._blob(self._entries[real][1])
+            self._texts[real] = self._blob(real)
         return self._texts[real]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return (path for path in self._entries if self._real(path) is not None)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return sum(1 for _ in self)
 
     def __contains__(self, path: object) -> bool:
-        real = resolve(path, self.links) if isinstance(path, str) else None
-        return real is not None and self._entries.get(real, ("", ""))[0].startswith("100")
+        return isinstance(path, str) and self._real(path) is not None
 
-    @property
-    def links(self) -> Mapping[str, str]:
-        """`{path: target}` of every symbolic link."""
-        if not hasattr(self, "_links"):
-            found = {path: entry for path, (mode, entry) in self._entries.items() if mode == _LINK}
-            self._links = {path: self._blob(entry) for path, entry in found.items()}
-        return self._links
+    def with_files(self, texts: Mapping[str, str]) -> Tree:
+        """The same tree with more files at its top, as if they had been placed in the checkout."""
+        tree = copy.copy(self)
+        tree._texts = {**self._texts, **texts}
+        tree._entries = {**self._entries, **{name: _Entry("100644", "", len(text)) for name, text in texts.items()}}
+        tree.links = {path: target for path, target in self.links.items() if path not in texts}
+        return tree
 
     def escapes(self) -> list[Escape]:
         return [Escape(path, target) for path, target in self.links.items() if resolve(path, self.links) is None]
 
-    def has(self, path: str) -> bool:
-        """Whether there is a file, a link or a folder of that name."""
-        return path in self._entries or any(one.startswith(f"{path.rstrip('/')}/") for one in self._entries)
+    def free_name(self, name: str) -> str:
+        """`name`, or one like it that the commit does not use: a recipe may itself track a file of that name."""
+        stem, _, suffix = name.rpartition(".")
+        names = itertools.chain([name], (f"{stem}-{number}.{suffix}" for number in itertools.count(2)))
+        return next(one for one in names if one not in self._entries and one not in self.links)
 
-    def _blob(self, entry: str) -> str:
-        size = int(git(self.folder, "cat-file", "-s", entry))
-        if size > LARGEST_FILE:
-            raise GitError(f"A file of commit {self.commit[:8]} has {size} bytes; at most {LARGEST_FILE} are read")
-        return git(self.folder, "cat-file", "blob", entry).decode("utf-8", "replace")
+    def _real(self, path: str) -> str | None:
+        real = resolve(path, self.links)
+        entry = self._entries.get(real) if real is not None else None
+        return real if entry and entry.mode.startswith("100") else None
+
+    def _blob(self, path: str) -> str:
+        entry = self._entries[path]
+        if entry.size > LARGEST_FILE:
+            raise ComposeError(path, 1, f"has {entry.size} bytes; at most {LARGEST_FILE} are read")
+        return git(self.folder, "cat-file", "blob", entry.id).decode("utf-8", "replace")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    mode: str
+    id: str
+    size: int
+
+
+def _entries(listed: bytes) -> dict[str, _Entry]:
+    """From `git ls-tree -r -l -z`: `<mode> blob <id> <size>\\t<path>`; submodules have no size."""
+    found = {}
+    for line in listed.decode("utf-8", "surrogateescape").split("\0"):
+        head, tab, path = line.partition("\t")
+        if tab:
+            mode, _, identity, size = head.split()
+            found[path] = _Entry(mode, identity, int(size) if size.isdigit() else 0)
+    return found
 
 
 def resolve(path: str, links: Mapping[str, str], follow: int = 40) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from .compose import Service, Stack
 
 OVERLAY_NAME = "compose.ccci-node.yml"
 
@@ -26,37 +27,21 @@ def _names_module(path: Path, module: str) -> bool:
         return any(module in line.partition(":")[0] for line in file)
 
 
-def overlay_for_node(compose: Mapping[str, Any], ipvs: bool) -> str | None:
-    """The text of compose.ccci-node.yml for a merged compose document; None where IPVS works or no service is there.
+def overlay_for_node(stack: Stack, ipvs: bool, version: str | None = "3.8") -> str | None:
+    """The text of compose.ccci-node.yml for a stack; None where IPVS works.
 
     Services are found by DNS round robin instead of a virtual address, and ports are published on the host itself.
-    The text is JSON, which every YAML reader takes.
+    The text is JSON, which every YAML reader takes. Docker wants the same `version` in all files, or in none.
     """
-    services = compose.get("services") or {}
-    if ipvs or not services:
+    if ipvs:
         return None
-    changes: dict[str, Any] = {}
-    for name, service in services.items():
-        if not isinstance(service, Mapping):
-            continue
-        change: dict[str, Any] = {"deploy": {"endpoint_mode": "dnsrr"}}
-        ports = [_on_host(port) for port in service.get("ports") or []]
-        if ports:
-            change["ports"] = ports
-        changes[str(name)] = change
-    return json.dumps({"version": "3.8", "services": changes}, indent=2) + "\n"
+    services = {name: _change(service) for name, service in stack.services.items()}
+    document = {**({"version": version} if version else {}), "services": services}
+    return json.dumps(document, indent=2) + "\n"
 
 
-def _on_host(port: Any) -> dict[str, Any]:
-    """One published port in the long syntax with `mode: host`."""
-    if isinstance(port, Mapping):
-        return {**port, "mode": "host"}
-    text, _, protocol = str(port).partition("/")
-    published, _, target = text.rpartition(":")
-    published = published.rpartition(":")[2]  # swarm knows no address to bind to
-    return {
-        "target": int(target),
-        **({"published": int(published)} if published else {}),
-        "protocol": protocol or "tcp",
-        "mode": "host",
-    }
+def _change(service: Service) -> dict[str, Any]:
+    change: dict[str, Any] = {"deploy": {"endpoint_mode": "dnsrr"}}
+    # Docker tells ports of two files apart by the published port alone, so only those that must change are named.
+    ports = [{**port, "mode": "host"} for port in service.ports if port.get("mode") != "host"]
+    return {**change, "ports": ports} if ports else change

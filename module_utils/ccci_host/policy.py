@@ -26,8 +26,10 @@ RULES = {
     "network-driver": "A network of another driver than overlay",
     "port-taken": "A published port that something else on the node has",
 }
-# Neither the inventory nor recipe.yml can let these through.
+# Neither the inventory nor recipe.yml can let these through;
 NEVER = ("docker-socket", "file-outside", "port-taken")
+# and this not even when the recipe's maintainers have published it.
+IMPOSSIBLE = ("file-outside",)
 ALLOWABLE = tuple(rule for rule in RULES if rule not in NEVER)
 MODES = ("strict", "relaxed")
 FREE_MOUNTS = ("/etc/timezone", "/etc/localtime")
@@ -81,22 +83,23 @@ def unknown_rules(allow: Collection[str]) -> list[str]:
 
 def judge(
     base: Stack | None, head: Stack, *, stack: str, mode: str = "strict", allow: Collection[str] = (),
-    taken: Mapping[Port, str] | None = None,
+    taken: Mapping[Port, str] | None = None, published: bool = False,
 ) -> Verdict:  # fmt: skip
     """Judges what `head` asks for and `base` does not (without a base: everything that head asks for).
 
     `stack` is the run's stack name; `allow` names rules (`capability`) or one detail (`capability=NET_ADMIN`);
     `mode: relaxed` lets everything through but what NEVER names; `taken` says who holds which published port.
+    `published`: the head is no pull request but what the recipe's maintainers already gave out.
     """
-    before = {demand.key for demand in demands(base, stack)} if base else set()
+    held = taken or {}
+    before = {demand.key for demand in [*demands(base, stack), *collisions(base, held)]} if base else set()
     refused: list[Finding] = []
     noted: list[Finding] = []
-    for demand in [*demands(head, stack), *collisions(head, taken or {})]:
+    for demand in [*demands(head, stack), *collisions(head, held)]:
         if demand.key in before:
             continue
-        free = demand.rule not in NEVER and (
-            mode == "relaxed" or demand.rule in allow or f"{demand.rule}={demand.detail}" in allow
-        )
+        allowed = mode == "relaxed" or demand.rule in allow or f"{demand.rule}={demand.detail}" in allow
+        free = demand.rule not in (IMPOSSIBLE if published else NEVER) and (published or allowed)
         (noted if free else refused).append(_finding(head, demand))
     return Verdict(tuple(refused), tuple(noted))
 

@@ -50,7 +50,7 @@ def test_what_is_no_reference(text: str) -> None:
     [
         ("manifest unknown: manifest unknown", *MISSING),
         ("manifest for 127.0.0.1:5000/a/b:9 not found: manifest unknown: manifest unknown", *MISSING),
-        ("errors:\ndenied: requested access to the resource is denied\nunauthorized: authentication required", "error", None),
+        ("errors:\ndenied: requested access is denied\nunauthorized: authentication required", "error", None),
         ("pull access denied for a/x, repository does not exist or may require 'docker login': denied: …", *MISSING),
         ("name unknown: repository name not known to registry", *MISSING),
         ("no matching manifest for linux/arm64/v8 in the manifest list entries", *MISSING),
