@@ -27,7 +27,6 @@ from ccci.report.model import (
     Assertion,
     Check,
     Event,
-    cause_of,
     seconds_of,
     sentence,
     text,
@@ -157,7 +156,8 @@ def _ends(
         checks = found.get(str(item["id"]), [])
         bad = [check for check in checks if check.outcome in (FAIL, ERROR)]
         if bad and str(item["id"]) in operations:
-            yield End(str(item["tier"]), str(item["id"]), f"{item['id']}: {cause_of(bad[0])}")
+            failed = "failed" if bad[0].outcome == FAIL else "broke"
+            yield End(str(item["tier"]), str(item["id"]), f"{item['id']} {failed}")
     for task in broken:
         yield End(task.tier, None, f"{task.cause}")
     tier = TIERS[0]

@@ -65,10 +65,7 @@ def compute(plan: dict[str, Any], events: list[Event]) -> Result:
         time=timing.time_of(stream),
         timeline=tuple(_without_type(event) for event in stream if event["type"] == "timeline"),
         artefacts=_artefacts(stream),
-        notes=(
-            *map(str, plan.get("notes") or ()),
-            *(str(event.get("text")) for event in stream if event["type"] == "note"),
-        ),
+        notes=(*map(str, plan.get("notes") or ()), *said),
         facts=facts,
         reproduce=reproduce(plan, culprit.tier if culprit else None),
     )

@@ -23,7 +23,7 @@ def plan(tags: tuple[str, ...] = ("all",), keep: str = "never", **shape: Any) ->
         "recipe": {"name": "custom-html", "tests_dir": None},
         "base": {"version": "1.10.0+1.22.1", "commit": "b" * 40, "reason": "the newest", "chaos": False},
         "head": {
-            "kind": "pr", "label": "pull request 2", "pr": 2, "commit": "a" * 40, "version": None, "subject": "Break it",
+            "kind": "pr", "label": "pull request 2", "pr": 2, "commit": "a" * 40, "version": None, "subject": "Break",
         },
         "app": {"domain": "cust-c12afe.ci.test", "stack": "cust-c12afe_ci_test", "server": "default"},
         "scope": {"deploys": 1},

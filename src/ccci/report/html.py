@@ -1,0 +1,104 @@
+"""The result as one self-contained page: no script, nothing is loaded, everything that is not ours is escaped."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ccci.report import clean, timeline, words
+
+LOG_LIMIT = 200_000  # characters of each log; its end is kept, the file has the rest
+PICTURE_LIMIT = 8 * 2**20  # bytes
+_SHOWN_ELSEWHERE = ("images", "backup_survey", "stale", "deploys")
+_PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+
+
+def render(result: dict[str, Any], events: Sequence[dict[str, Any]], run_dir: Path) -> str:
+    """`result` is result.json's data. Files that are listed but gone are left out."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("ccci.report")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"seconds": words.seconds, "when": _when, "thing": _thing}
+    environment.globals |= {"symbols": words.SYMBOLS, "meaning": words.MEANING, "difference": words.difference}
+    return environment.get_template("report.html.j2").render(
+        result=result,
+        chart=timeline.chart(clean.plain_data(list(events))),
+        pictures=_pictures(result, run_dir),
+        logs=_logs(result, run_dir),
+        images=_images(result["facts"].get("images")),
+        survey=_lines(result["facts"].get("backup_survey")),
+        facts={name: _fact(value) for name, value in result["facts"].items() if name not in _SHOWN_ELSEWHERE},
+    )
+
+
+def _pictures(result: dict[str, Any], run_dir: Path) -> list[dict[str, str]]:
+    found = []
+    for artefact in result["artefacts"]:
+        path = _inside(run_dir, artefact["path"])
+        kind = _PICTURES.get(Path(artefact["path"]).suffix.lower())
+        if path is None or kind is None or path.stat().st_size > PICTURE_LIMIT:
+            continue
+        data = base64.b64encode(path.read_bytes()).decode()
+        title = str(artefact.get("title") or artefact["path"])
+        found.append({"title": title, "tier": str(artefact.get("tier") or ""), "uri": f"data:{kind};base64,{data}"})
+    return found
+
+
+def _logs(result: dict[str, Any], run_dir: Path) -> list[dict[str, Any]]:
+    found = []
+    for artefact in result["artefacts"]:
+        path = _inside(run_dir, artefact["path"])
+        if artefact.get("kind") != "log" or path is None:
+            continue
+        text = clean.plain(path.read_text(encoding="utf-8", errors="replace"))
+        shown = text[-LOG_LIMIT:]
+        lines = shown.count("\n") + 1 if shown.strip() else 0
+        whole = len(text) <= LOG_LIMIT
+        found.append({"name": path.stem, "path": artefact["path"], "text": shown, "lines": lines, "whole": whole})
+    return found
+
+
+def _inside(run_dir: Path, name: str) -> Path | None:
+    """A file of the run; a path that leads out of its folder, through a link or not, is none."""
+    path = (run_dir / name).resolve()
+    return path if path.is_relative_to(run_dir.resolve()) and path.is_file() else None
+
+
+def _images(fact: Any) -> list[tuple[str, str]]:
+    """`(side, image)`, with the sides as the fact has them: base and head."""
+    if not isinstance(fact, dict):
+        return []
+    pairs = [(str(side), str(image)) for side, images in fact.items() if isinstance(images, list) for image in images]
+    return list(dict.fromkeys(pairs))
+
+
+def _lines(fact: Any) -> list[str]:
+    return [str(line) for line in fact] if isinstance(fact, list) else []
+
+
+def _fact(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{key}: {_short(item)}" for key, item in value.items()]
+    if isinstance(value, list):
+        return [_short(item) for item in value]
+    return [_short(value)]
+
+
+def _short(value: Any) -> str:
+    import json
+
+    return clean.one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 300)
+
+
+def _thing(thing: Any) -> str:
+    return f"{thing.get('kind', 'object')} {thing.get('name', '')}" if isinstance(thing, dict) else str(thing)
+
+
+def _when(moment: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment)) if moment else "never"

@@ -1,0 +1,177 @@
+"""What a person sees while a run goes on: a line per finished tier, and under it what is happening now."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from ccci import paths
+from ccci.report import clean, words
+from ccci.report.model import SEVERITY
+
+Event = dict[str, Any]
+PAST_RUNS = 5  # of this recipe, whose medians make the estimate
+QUIET = 15.0  # seconds after which plain output shows a sign of life
+_RED = ("fail", "error", "failed", "unreachable")
+
+
+class LiveView:
+    """`mode` is `live` (a terminal: the last line moves) or `plain` (a pipe, CI: one line per thing that happened)."""
+
+    def __init__(self, plan: dict[str, Any], console: Console, mode: str) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._estimates = past_seconds(paths.runs_dir(), str(plan["recipe"]["name"]))
+        self._titles = {str(item["id"]): str(item["title"]) for item in plan["expected"]}
+        self._tier: str | None = None
+        self._tier_began = self._began
+        self._worst = "pass"
+        self._checks = 0
+        self._doing = "starting ansible-playbook"
+        self._sign = ""
+        self._spoke = self._began
+        self._closed = False
+        head = plan.get("head") or {}
+        self._print(
+            Text.assemble((str(plan["recipe"]["name"]), "bold"), f"  {clean.one_line(str(head.get('label', '')))}")
+        )
+        self._live = Live(console=console, auto_refresh=False, transient=True) if mode == "live" else None
+        if self._live is not None:
+            self._live.start()
+
+    def on_event(self, event: Event) -> None:
+        kind = event.get("type")
+        tier = event.get("tier")
+        if kind in ("task", "result", "progress") and isinstance(tier, str) and tier != self._tier:
+            self._end_tier()
+            self._begin_tier(tier)
+        if kind == "progress":
+            self._sign = clean.one_line(str(event.get("text", "")))
+            self._plainly(self._sign)
+        elif kind == "result":
+            self._result(event)
+        elif kind == "task":
+            self._task(event)
+        elif kind == "signal":
+            self._say(Text(f"  {event.get('signal')}: ending the play, then taking everything away …", "yellow"))
+        elif kind == "play_start" and event.get("playbook") == "clean.yml":
+            self._say(Text("  taking away what the play could not", "yellow"))
+        self._refresh()
+
+    def on_tick(self) -> None:
+        """Called about ten times a second."""
+        if self._live is None and time.monotonic() - self._spoke > QUIET:
+            self._plainly(self._sign or self._doing, always=True)
+        self._refresh()
+
+    def close(self) -> None:
+        """Ends the moving line. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._end_tier()
+        if self._live is not None:
+            self._live.update(Text(""), refresh=True)
+            self._live.stop()
+
+    def _begin_tier(self, tier: str) -> None:
+        self._tier, self._tier_began = tier, time.monotonic()
+        self._worst, self._checks, self._sign = "pass", 0, ""
+        self._doing = "working"
+        self._plainly("…", always=True)
+
+    def _end_tier(self) -> None:
+        if self._tier is None:
+            return
+        line = Text(f"{words.SYMBOLS[self._worst]} {self._tier:<9}", words.COLOURS[self._worst])
+        line.append(f" {words.seconds(time.monotonic() - self._tier_began):>11}", "default")
+        line.append(f"  {self._checks} checks", "dim")
+        self._tier = None
+        self._say(line)
+
+    def _result(self, event: Event) -> None:
+        outcome = str(event.get("outcome"))
+        self._checks += 1
+        self._doing = self._titles.get(str(event.get("id")), str(event.get("id")))
+        if outcome in SEVERITY and SEVERITY[outcome] > SEVERITY[self._worst] and outcome != "skip":
+            self._worst = outcome
+        if outcome in _RED:
+            said = clean.one_line(str(event.get("observed") or event.get("evidence") or ""))
+            self._say(Text(f"  {words.SYMBOLS[outcome]} {event.get('id')}: {said}", words.COLOURS[outcome]))
+
+    def _task(self, event: Event) -> None:
+        self._doing = clean.one_line(str(event.get("name", ""))).rpartition(" : ")[2]
+        self._sign = ""
+        if event.get("outcome") == "unreachable":
+            self._worst = "error"
+            self._say(Text(f"  ! {event.get('host')} cannot be reached", "magenta"))
+        elif event.get("outcome") in _RED and self._worst == "pass":
+            self._worst = "error"
+
+    def _refresh(self) -> None:
+        if self._live is None or self._closed:
+            return
+        self._live.update(self._moving(self._console.width), refresh=True)
+
+    def _moving(self, width: int) -> Text:
+        now = time.monotonic()
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int((now - self._began) * 8) % 10] + " ", "cyan")
+        line.append(f"{self._tier or 'start':<9}", "bold")
+        line.append(f" {words.seconds(now - (self._tier_began if self._tier else self._began)):>11}")
+        left = self._left(now)
+        if left:
+            line.append(f"  {left}", "dim")
+        line.append(f"  {self._sign or self._doing}")
+        line.truncate(max(10, width - 1), overflow="ellipsis")
+        return line
+
+    def _left(self, now: float) -> str:
+        """How long the whole run will still take, judging by past runs of this recipe."""
+        total = self._estimates.get("")
+        if total is None:
+            return ""
+        left = total - (now - self._began)
+        return f"about {words.seconds(left)} left" if left > 1 else "longer than usual"
+
+    def _plainly(self, text: str, always: bool = False) -> None:
+        """In plain mode, one line; the same text again only as a sign of life."""
+        if self._live is not None or not text:
+            return
+        now = time.monotonic()
+        if always or now - self._spoke > 1.0:
+            self._print(Text(f"  {self._tier or 'start'}  {words.seconds(now - self._began)}  {text}", "dim"))
+
+    def _say(self, line: Text) -> None:
+        self._print(line)
+
+    def _print(self, line: Text) -> None:
+        self._spoke = time.monotonic()
+        self._console.print(line, soft_wrap=True, highlight=False)
+
+
+def past_seconds(runs: Path, recipe: str) -> dict[str, float]:
+    """Medians of the last green runs of a recipe, in seconds: `""` is the whole run, else by tier."""
+    totals: list[float] = []
+    tiers: dict[str, list[float]] = {}
+    for path in sorted(runs.glob("*/result.json"), reverse=True):
+        try:
+            data = json.loads(path.read_text())
+            if data["recipe"] != recipe or data["verdict"] != "pass" or data["run"]["tags"] != ["all"]:
+                continue
+            totals.append(float(data["time"]["wall"]))
+            for tier in data["tiers"]:
+                tiers.setdefault(str(tier["tier"]), []).append(float(tier["seconds"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # a foreign or older file gives no estimate
+        if len(totals) == PAST_RUNS:
+            break
+    medians = {tier: statistics.median(values) for tier, values in tiers.items()}
+    return medians | ({"": statistics.median(totals)} if totals else {})
