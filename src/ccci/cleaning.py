@@ -22,10 +22,7 @@ Summary = dict[str, Any]
 def clean(inventory_name: str | None, node: str | None, run: str | None, dry_run: bool, output: str) -> int:
     """Cleans one run (`run`, also a kept one) or every dead one. Returns 0, or 4 when something stayed."""
     settings = load_settings(inventory_name, {"node": node})
-    if run and _is_here(run):
-        summary = _by_plan(run, dry_run)
-    else:
-        summary = _by_journals(settings, node, run, dry_run)
+    summary = _by_plan(run, dry_run) if run and _is_here(run) else _by_journals(settings, node, run, dry_run)
     if output == "json":
         sys.stdout.write(json.dumps(summary, indent=2) + "\n")
     else:

@@ -11,13 +11,13 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ccci import paths
-from ccci.errors import InfrastructureError, UsageError
+from ccci.errors import CcciError, InfrastructureError, UsageError
 from ccci.events import EVENTS_FILE
 from ccci.inventory import chosen
 from ccci.plan.build import Plan, plan_of
@@ -143,6 +143,10 @@ def play_saved(plan: Plan, output: str, verbosity: int, options: list[str]) -> i
         try:
             verbose = [f"-{'v' * verbosity}"] if verbosity else []
             life.play(plan, plan["run"]["inventory"], view.on_event, view.on_tick, [*verbose, *options])
+        except CcciError:
+            with suppress(OSError):  # the folder shall say what happened, too
+                write_all(run_dir)
+            raise
         finally:
             view.close()
         try:
