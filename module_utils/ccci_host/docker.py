@@ -169,12 +169,13 @@ class Client:
         if data is not None:
             sent.setdefault("Content-Type", "application/x-tar" if isinstance(body, bytes) else "application/json")
         connection = http.client.HTTPConnection("docker", timeout=limit)
-        connection.sock = self.connect(limit)
+        raw = connection.sock = self.connect(limit)
         try:
             try:
                 connection.request(method, target, data, sent)
                 response = connection.getresponse()
-                response.ccci_socket = connection.sock  # type: ignore[attr-defined]
+                # http.client lets go of the socket of an answer without a length, although the answer still reads it.
+                response.ccci_socket = raw  # type: ignore[attr-defined]
             except TimeoutError as error:
                 raise LimitReached(f"Docker did not answer {method} {path} within {limit:.0f} s") from error
             except (http.client.HTTPException, OSError) as error:

@@ -1,0 +1,138 @@
+"""The Docker client's pure parts, and what it makes of answers that a healthy daemon never gives."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ccci_host import docker
+from ccci_host.docker import Client, DockerError, LimitReached
+from ccci_host.docker_exec import demultiplex
+
+PING = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK"
+Daemon = Callable[..., Client]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon that gives each connection the next prepared answer, then hangs up; for None it stays silent."""
+    path = str(tmp_path / "docker.sock")
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    silent = threading.Event()
+
+    def serve(answers: list[bytes | None]) -> None:
+        for answer in answers:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65536)
+                if answer is None:
+                    silent.wait(5)
+                else:
+                    connection.sendall(answer)
+
+    def prepare(*answers: bytes | None, timeout: float = 5.0) -> Client:
+        server.bind(path)
+        server.listen()
+        threading.Thread(target=serve, args=([PING, *answers],), daemon=True).start()
+        return Client(path, timeout=timeout)
+
+    yield prepare
+    silent.set()
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("engine", "spoken"),
+    [("1.41", (1, 41)), ("1.44", (1, 44)), ("1.52", (1, 44)), ("", (1, 44)), ("nonsense", (1, 44))],
+)
+def test_it_speaks_the_newest_version_that_both_sides_know(engine: str, spoken: tuple[int, int]) -> None:
+    assert docker.negotiated(engine) == spoken
+
+
+def test_query_values_become_what_the_api_reads() -> None:
+    query = {"all": True, "v": False, "tail": 5, "since": None, "filters": {"label": ["a=b"]}}
+    assert docker.encoded(query) == "?all=true&v=false&tail=5&filters=%7B%22label%22%3A+%5B%22a%3Db%22%5D%7D"
+    assert docker.encoded(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:00:01Z", 1.0),
+        ("1970-01-01T00:00:01.123456789Z", 1.123456789),
+        ("1970-01-01T01:00:01.5+01:00", 1.5),
+        ("0001-01-01T00:00:00Z", 0.0),
+    ],
+)
+def test_times_with_any_number_of_decimals(text: str, seconds: float) -> None:
+    assert docker.timestamp(text) == pytest.approx(seconds)
+
+
+def test_a_time_that_docker_does_not_write() -> None:
+    with pytest.raises(ValueError, match="yesterday"):
+        docker.timestamp("yesterday")
+
+
+def test_frames_are_taken_apart_even_when_the_last_one_was_cut() -> None:
+    raw = b"\x01\0\0\0\0\0\0\x04out\n" + b"\x02\0\0\0\0\0\0\x04err\n" + b"\x01\0\0\0\0\0\0\x09cut"
+    assert list(demultiplex(raw)) == [(1, b"out\n"), (2, b"err\n"), (1, b"cut")]
+
+
+def test_output_of_a_terminal_has_no_frames() -> None:
+    assert list(demultiplex(b"plain text\n")) == [(1, b"plain text\n")]
+
+
+def test_dockers_own_words_reach_the_error(daemon: Daemon) -> None:
+    body = b'{"message":"config x is in use"}'
+    client = daemon(b"HTTP/1.1 409 Conflict\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    with pytest.raises(DockerError, match="409 to DELETE /configs/x: config x is in use") as caught:
+        client.delete("/configs/x")
+    assert (caught.value.status, caught.value.message) == (409, "config x is in use")
+
+
+def test_a_chunked_answer(daemon: Daemon) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert daemon(head + b'5\r\n[{"a"\r\n4\r\n:1}]\r\n0\r\n\r\n').get("/services") == [{"a": 1}]
+
+
+def test_an_answer_that_is_cut_short(daemon: Daemon) -> None:
+    client = daemon(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n[{"a":')
+    with pytest.raises(DockerError, match="broke off its answer to GET /services") as caught:
+        client.get("/services")
+    assert caught.value.status == 0
+
+
+def test_a_daemon_that_hangs_up_without_an_answer(daemon: Daemon) -> None:
+    with pytest.raises(DockerError, match="broke off GET /info"):
+        daemon(b"").get("/info")
+
+
+def test_a_daemon_that_stays_silent(daemon: Daemon) -> None:
+    with pytest.raises(LimitReached, match="did not answer GET /info within 0 s"):
+        daemon(None, timeout=0.2).get("/info")
+
+
+def test_no_daemon_at_all(tmp_path: Path) -> None:
+    with pytest.raises(DockerError, match=r"does not answer on .*nothing\.sock"):
+        Client(str(tmp_path / "nothing.sock")).get("/info")
+
+
+def test_a_stream_ends_with_what_was_complete(daemon: Daemon) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+    stream = daemon(head + b'{"status":"a"}\r\n{"status":"b"}{"sta').stream("POST", "/images/create")
+    assert next(stream) == {"status": "a"}
+    assert next(stream) == {"status": "b"}
+    with pytest.raises(DockerError, match="broke off"):
+        next(stream)
+
+
+def test_service_logs_are_put_in_the_order_of_time() -> None:
+    text = "2026-01-01T00:00:02.5Z late\n2026-01-01T00:00:01.5Z early word\n"
+    assert docker._in_time_order(text) == "early word\nlate\n"
