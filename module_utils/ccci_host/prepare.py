@@ -73,7 +73,7 @@ def overlay_file(scope: Mapping[str, Any]) -> Path:
 
 
 def prepare(order: Order, taken: Mapping[Port, str], answer: Answer, dry: bool = False) -> None:
-    """Makes the run's folders and judges. `taken` is what `ports_in_use` says; `dry` judges from a clone that is gone then."""
+    """Makes the run's folders and judges. `taken`: what `ports_in_use` says; `dry`: from a clone that is gone then."""
     if dry:
         with tempfile.TemporaryDirectory(prefix="ccci-prepare-") as folder:
             checkout.clone(order.bundle, f"{folder}/recipe")

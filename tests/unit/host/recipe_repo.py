@@ -62,5 +62,5 @@ class RecipeRepo:
 
 def scope_of(node_dir: Path, recipe: str = "web") -> dict[str, Any]:
     node_dir.mkdir(parents=True, exist_ok=True)
-    return {"run": "20260101-000000-web", "recipe": recipe, "domain": "web-c12afe.ci.test", "stack": "web-c12afe_ci_test",
-            "node_dir": str(node_dir), "server": "default"}  # fmt: skip
+    return {"run": "20260101-000000-web", "recipe": recipe, "domain": "web-c12afe.ci.test",
+            "stack": "web-c12afe_ci_test", "node_dir": str(node_dir), "server": "default"}  # fmt: skip

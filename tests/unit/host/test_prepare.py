@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recipe_repo import COMPOSE, SAMPLE, RecipeRepo, scope_of
 
 from ccci_host import checkout, prepare
 from ccci_host.answer import Answer
 from ccci_host.compose import ComposeError
 from ccci_host.sides import Wishes, read_side, sample_of
-
-from recipe_repo import COMPOSE, SAMPLE, RecipeRepo, scope_of
 
 BASE = {".env.sample": SAMPLE, "compose.yml": COMPOSE}
 
@@ -78,7 +77,7 @@ def test_check_mode_judges_and_leaves_nothing(tmp_path: Path) -> None:
         ({"compose.yml": COMPOSE.replace("    image", "   image")}, "compose.yml:5: is not valid YAML"),
         ({"compose.yml": COMPOSE.replace("    image: example/web:1\n", "")}, "compose.yml:3: service app has no image"),
         ({".env.sample": None}, ".env.sample:1: is missing"),
-        ({".env.sample": SAMPLE + "COMPOSE_FILE=compose.yml:compose.db.yml\n"}, "compose.db.yml:1: is named by COMPOSE_FILE"),
+        ({".env.sample": SAMPLE + "COMPOSE_FILE=compose.db.yml\n"}, "compose.db.yml:1: is named by COMPOSE_FILE"),
         ({"compose.other.yml": "services: [1]\n"}, "compose.other.yml:1: services must be a mapping"),
         ({"compose.yml": COMPOSE + "configs: {c: {file: a.tmpl}}\n"}, "compose.yml:8: configs.c needs the file a.tmpl"),
     ],
