@@ -80,7 +80,7 @@ def back_up(
             hint="Look at the log of the service that is named",
         )  # fmt: skip
         return
-    _results(outcome, wanted, answer)
+    report(outcome, wanted, answer)
     state.update(scope, snapshot=outcome.snapshot)
 
 
@@ -211,7 +211,8 @@ def backup_service(client: Client) -> str:
     )
 
 
-def _results(outcome: Outcome, wanted: Sequence[Wanted], answer: Answer) -> None:
+def report(outcome: Outcome, wanted: Sequence[Wanted], answer: Answer) -> None:
+    """The results backup.snapshot and backup.paths. Pure: says whose fault it is, and what is missing why."""
     expected, tries = "abra makes a snapshot", "\n".join(outcome.tries) or None
     if outcome.rc != 0:
         # abra's last word seldom holds the cause: that is in what the backup service said before.
