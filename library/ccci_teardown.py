@@ -158,7 +158,8 @@ def wait_for_lock(module: AnsibleModule, answer: Answer, attempt: lock.Attempt) 
 
 def start(module: AnsibleModule, client: Client, answer: Answer, scope: dict, progress: teardown.Progress) -> None:
     """The part that needs the app to be there. Leaves the module when the app is kept."""
-    there = bool(teardown.remaining(client, scope, [])["service"])
+    services = teardown.remaining(client, scope, [])["service"].values()
+    there = {entry["stack"] for entry in services} & set(journal.stacks_of(scope))
     if module.params["evidence"]:
         judge_deploys(answer, scope, there)
     files = answer.files if module.params["evidence"] else None
@@ -181,7 +182,7 @@ def spared(holder: dict) -> list[int]:
     return [int(holder["pid"])] if same and holder.get("pid") else []
 
 
-def judge_deploys(answer: Answer, scope: dict, there: bool) -> None:
+def judge_deploys(answer: Answer, scope: dict, there: set) -> None:
     try:
         counted = state.load(scope).get("deploys") or {}
     except (OSError, ValueError) as error:
@@ -233,7 +234,7 @@ def clear(module: AnsibleModule, client: Client, answer: Answer, scope: dict) ->
     ended = processes.end(scope["run"], spared(module.params["holder"]))
     there = teardown.node_dir(scope).exists()
     if module.params["evidence"] and not answer.results:
-        judge_deploys(answer, scope, there=False)
+        judge_deploys(answer, scope, there=set())
     teardown.try_step(progress, "remove the run's folder", lambda: teardown.remove_folder(scope))
     released = lock.release(client, scope["run"])
     left = [{"kind": "folder", "name": scope["node_dir"], "run": scope["run"]}] if progress.notes else []

@@ -12,7 +12,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -110,17 +110,19 @@ def node_dir(scope: Mapping[str, Any]) -> Path:
     return Path(str(scope["node_dir"]))
 
 
-def deploy_count(scope: Mapping[str, Any], deploys: Mapping[str, int], there: bool) -> tuple[str, str, str]:
+def deploy_count(scope: Mapping[str, Any], deploys: Mapping[str, int], there: Collection[str]) -> tuple[str, str, str]:
     """Outcome, what was expected, and what was found. Pure. `deploys` {stack: count} as the deploying module counted;
-    `there`: services of the run exist, whatever was counted."""
+    `there` are the stacks that have services, whatever was counted."""
     due, done = int(scope.get("deploys", 1)), sum(deploys.values())
     told = ", ".join(f"{stack} {count}" for stack, count in sorted(deploys.items())) or "none"
     expected = f"{due} deploy" + ("s" if due != 1 else "")
     if done == due:
         return "pass", expected, told
-    if done < due and not there:
-        return "skip", expected, "the run ended before its deploys"
-    return "fail", expected, told
+    if done > due:
+        return "fail", expected, told
+    if uncounted := sorted(set(there) - deploys.keys()):
+        return "error", expected, f"{told}, but there are services of {', '.join(uncounted)}"
+    return "skip", expected, "the run ended before its deploys"
 
 
 def _remember_volumes(client: Client, scope: Mapping[str, Any], progress: Progress) -> None:

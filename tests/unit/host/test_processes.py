@@ -1,0 +1,83 @@
+"""Real processes of a run are found by their environment and ended; nobody else is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ccci_host import processes
+
+RUN = f"test-{os.getpid()}"
+SLEEP = "import time; print(flush=True); time.sleep(60)"
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(code: str, mark: str | None = RUN, own_session: bool = True) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **({processes.MARK: mark} if mark else {})}
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, start_new_session=own_session
+        )
+        started.append(process)
+        assert process.stdout
+        process.stdout.readline()  # it is up
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_an_identity_says_where_and_when_a_process_lives() -> None:
+    me = processes.identity()
+    assert me["pid"] == os.getpid()
+    assert me["start_time"] > 0
+    assert me["boot_id"]
+    assert me["pid_ns"].startswith("pid:[")
+    assert processes.is_gone(me, me) is False
+
+
+def test_only_the_runs_processes_are_found(start: Start) -> None:
+    ours, theirs, nobodys = start(SLEEP), start(SLEEP, mark=f"{RUN}-2"), start(SLEEP, mark=None)
+    found = processes.of_run(RUN)
+    assert ours.pid in found
+    assert theirs.pid not in found
+    assert nobodys.pid not in found
+
+
+def test_a_spared_process_and_what_it_started_are_left_alone(start: Start) -> None:
+    parent = start(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])")
+    end = time.monotonic() + 5
+    while len(found := processes.of_run(RUN)) < 2:
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+    assert processes.of_run(RUN, spared=[parent.pid]) == []
+    processes.end(RUN)
+
+
+def test_we_and_our_ancestors_are_never_ended() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'module_utils');"
+        "from ccci_host import processes; print(processes.of_run(sys.argv[1]))"
+    )
+    shell = ["sh", "-c", '"$0" -c "$1" "$2"; true', sys.executable, code, RUN]
+    done = subprocess.run(shell, env={**os.environ, processes.MARK: RUN}, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_process_that_ignores_sigterm_is_killed(start: Start) -> None:
+    polite, deaf = start(SLEEP), start(DEAF)
+    ended = processes.end(RUN, grace=0.5)
+    assert len(ended) == 2
+    assert (polite.wait(5), deaf.wait(5)) == (-15, -9)
+    assert processes.of_run(RUN) == []
