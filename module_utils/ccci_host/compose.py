@@ -93,7 +93,7 @@ def read_stack(files: Mapping[str, str], names: Sequence[str], env: Mapping[str,
     merged: Map | None = None
     for raw in raws:
         shaped = _shaped(raw, walk)
-        _env_files(shaped, files)
+        _fill_environment(shaped, files, env)
         merged = shaped if merged is None else merge_files(merged, shaped)
     assert merged is not None
     data, places = _plain(merged)
@@ -149,9 +149,12 @@ def _shaped(raw: Map, walk: Walk) -> Map:
     return shaped
 
 
-def _env_files(shaped: Map, files: Mapping[str, str]) -> None:
-    """`env_file` is resolved here, because the deployed document does not lie beside the file."""
+def _fill_environment(shaped: Map, files: Mapping[str, str], env: Mapping[str, str]) -> None:
+    """A key without value takes it from the app's .env; `env_file` is read here, because docker gets only a text."""
     for service in (shaped.get("services") or {}).values():
+        for key, value in (service.get("environment") or {}).items():
+            if value is None:
+                service["environment"][key] = env.get(key)
         names = service.pop("env_file", None)
         if not isinstance(names, Seq):
             continue

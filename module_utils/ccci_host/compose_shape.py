@@ -258,7 +258,8 @@ SERVICE = fields(
     ),
     sysctls=PAIRS, security_opt=STRINGS, credential_spec=fields(config=STRING, file=STRING, registry=STRING),
     container_name=STRING, cgroup_parent=STRING, network_mode=STRING, restart=STRING, userns_mode=STRING,
-    mac_address=STRING, hostname=STRING, domainname=STRING, user=STRING, working_dir=STRING, ipc=STRING, pid=STRING, isolation=STRING,
+    mac_address=STRING, hostname=STRING, domainname=STRING, user=STRING, working_dir=STRING, ipc=STRING, pid=STRING,
+    isolation=STRING,
     stop_signal=STRING, stop_grace_period=DURATION, read_only=BOOLEAN, stdin_open=BOOLEAN, tty=BOOLEAN,
     privileged=BOOLEAN, init=BOOLEAN, **dict.fromkeys(_IGNORED_BY_SWARM, anything),
 )  # fmt: skip

@@ -176,7 +176,7 @@ def _scalar(node: Any) -> Any:
             return _integer(text.replace("_", ""))
         if kind == "float" and ":" not in text:
             return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
-        if kind == "str" and node.style is None and _MODERN_NUMBER.fullmatch(text):
+        if kind == "str" and node.style in (None, "") and _MODERN_NUMBER.fullmatch(text):
             return int(text, 8) if "o" in text else float(text)
     except ValueError:
         return text

@@ -43,7 +43,7 @@ def secrets_of(stack: _Stack, sample: Iterable[EnvLine] = ()) -> list[SecretSpec
     `sample` are the lines of the app's .env or of .env.sample: the modifiers behind a secret's version variable say how
     it is made (`# length=32 charset=hex generate=false`).
     """
-    modifiers = {line.key: line.modifiers for line in sample}
+    modifiers = {line.key: line.modifiers for line in sample if line.modifiers}
     used = {name for service in stack.services.values() for name in getattr(service, "secrets", ())}
     return [
         _spec(name, stack.raw_names.get(name, ""), str(spec["name"]), modifiers)
