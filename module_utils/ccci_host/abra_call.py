@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty as pseudo_terminal
 import re
 import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+TERMINAL_SIZE = (50, 250)  # rows, columns
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 _FATAL = re.compile(r"^\s*FATA(?:\[\d+\])?\s*(.*)$")
 _UNKNOWN_FLAG = re.compile(r"unknown (?:shorthand )?flag: (?:'(\w)' in -\w+|(--[\w-]+))")
@@ -22,7 +26,8 @@ _UNKNOWN_FLAG = re.compile(r"unknown (?:shorthand )?flag: (?:'(\w)' in -\w+|(--[
 _NODE = re.compile(
     r"cannot connect to the docker daemon|is the docker daemon running|connection refused|swarm mode not enabled|"
     r"not a swarm manager|no such host|i/o timeout|deadline exceeded|no space left on device|too many open files|"
-    r"network \"?proxy\"? not found|could not be found.*\bproxy\b|rpc error|permission denied",
+    r"network \"?proxy\"? not found|could not be found.*\bproxy\b|permission denied|"
+    r"code = (unavailable|deadlineexceeded|internal|resourceexhausted)",
     re.IGNORECASE,
 )
 
@@ -106,6 +111,8 @@ def _run(
 ) -> Done:
     command = ["abra", *argv]
     terminal = pseudo_terminal.openpty() if pty else None
+    if terminal:  # tables are cut to the width, and a new terminal has none
+        fcntl.ioctl(terminal[1], termios.TIOCSWINSZ, struct.pack("HHHH", *TERMINAL_SIZE, 0, 0))
     try:
         with _started(scope, command, terminal[1] if terminal else None, input) as process:
             try:

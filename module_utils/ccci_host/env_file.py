@@ -61,4 +61,9 @@ def our_values(domain: str, env: Mapping[str, str], files: Sequence[str], timeou
     An empty LETS_ENCRYPT_ENV means no certificate resolver, so that a test never asks the authority for anything.
     """
     defaults = {"LETS_ENCRYPT_ENV": "", **({"TIMEOUT": str(timeout)} if timeout else {})}
-    return {**defaults, **env, "DOMAIN": domain, "COMPOSE_FILE": ":".join(files)}
+    return {
+        **defaults,
+        **{key: str(value) for key, value in env.items()},
+        "DOMAIN": domain,
+        "COMPOSE_FILE": ":".join(files),
+    }

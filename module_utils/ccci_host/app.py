@@ -1,0 +1,202 @@
+"""The app's deploys through abra: made once at its first version, then redeployed in place at the commit under test.
+
+The calls and their order are those of the reference sequence for abra 0.10 and later. abra's own wait for convergence
+is off: the watcher sees more, and sooner.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import checkout, node, state, upgrade_checks
+from .abra_call import AbraError, Done, abra, abra_dir, fatal_words, is_nodes_fault, shown
+from .answer import Answer
+from .app_secrets import NoValue, provide, steps
+from .checkout import Tree
+from .compose import ComposeError, parse_env_sample, secrets_of
+from .docker import Client
+from .env_file import with_new_keys
+from .prepare import overlay_file, recipe_folder
+from .sides import Side, Wishes, read_side, sample_of
+
+HINTS = {
+    "secret not inserted": "Describe the secret in recipe.yml: secrets: {NAME: {hex: 32}}",
+    "secret not generated": "Its version variable must be in .env.sample: SECRET_NAME_VERSION=v1",
+    "only updates to labels are allowed": "A config's file changed, but not its version: raise NAME_VERSION in abra.sh",
+    "r014": "Publish the version with an annotated tag (git tag -a)",
+}
+
+
+class StepFailed(Exception):  # noqa: N818 - says what happened
+    """A call of abra that ended badly: which, and abra's words."""
+
+    def __init__(self, argv: Sequence[str], words: str, evidence: str) -> None:
+        super().__init__(words)
+        self.step = " ".join(argv[:3])
+        self.words = words
+        self.evidence = evidence
+
+
+@dataclass(frozen=True)
+class Order:
+    """One deploy. `version` is the published version of `commit`, if it has one; `limit` is in seconds."""
+
+    scope: Mapping[str, Any]
+    tier: str
+    commit: str
+    version: str | None
+    chaos: bool
+    env: Mapping[str, str]
+    compose_files: Sequence[str] | None
+    secrets: Mapping[str, Mapping[str, Any]]
+    limit: int
+
+    @property
+    def domain(self) -> str:
+        return str(self.scope["domain"])
+
+    @property
+    def stack(self) -> str:
+        return str(self.scope["stack"])
+
+    @property
+    def server(self) -> str:
+        return str(self.scope.get("server", "default"))
+
+    @property
+    def env_path(self) -> Path:
+        return Path(abra_dir(self.scope)) / "servers" / self.server / f"{self.domain}.env"
+
+    @property
+    def id(self) -> str:
+        return f"{self.tier}.deploy"
+
+
+class Deployer:
+    """Carries out one order and writes its one result into the answer."""
+
+    def __init__(self, client: Client, order: Order, answer: Answer) -> None:
+        self.client = client
+        self.order = order
+        self.answer = answer
+        self.folder = str(recipe_folder(order.scope))
+        self.deadline = time.monotonic() + order.limit
+
+    def deployed(self) -> None:
+        """The app's first and only deploy."""
+        self._judged(self._deployed)
+
+    def upgraded(self) -> None:
+        """The same app, in place, at another commit; what it was before is written down first."""
+        self._judged(self._upgraded)
+
+    def _deployed(self) -> str:
+        order = self.order
+        tree = Tree(self.folder, order.commit)
+        checkout.check_out(self.folder, order.commit)
+        side = self._side(tree, sample_of(tree))  # said here with file and line, before abra says it without
+        chaos = order.chaos or not order.version or bool(side.overlays)
+        what = ["-C"] if chaos else [str(order.version)]
+        self._abra("app", "new", str(order.scope["recipe"]), *what, "--server", order.server, "--domain", order.domain)
+        side = self._side(tree, self._env_text())
+        self._write(side)
+        self._provide_secrets(side)
+        try:
+            return self._deploy(side, ["-C"] if chaos else [str(order.version)])
+        finally:
+            self._count()
+
+    def _upgraded(self) -> str:
+        order = self.order
+        state.update(order.scope, before_upgrade=upgrade_checks.observe(self.client, order.stack))
+        for name in state.load(order.scope).get("overlays", []):
+            checkout.remove(self.folder, name)
+        checkout.check_out(self.folder, order.commit)
+        tree = Tree(self.folder, order.commit)
+        side = self._side(tree, with_new_keys(self._env_text(), sample_of(tree)))
+        self._write(side)
+        self._provide_secrets(side)
+        return self._deploy(side, ["-C", "-f"])
+
+    def _side(self, tree: Tree, own_text: str) -> Side:
+        overlay = overlay_file(self.order.scope)
+        wishes = Wishes(
+            domain=self.order.domain, stack=self.order.stack, env=self.order.env,
+            compose_files=self.order.compose_files, overlay=overlay.read_text() if overlay.is_file() else None,
+            timeout=self.order.limit, ipvs=node.has_ipvs(),
+        )  # fmt: skip
+        return read_side(tree, own_text, wishes)
+
+    def _env_text(self) -> str:
+        return self.order.env_path.read_text(encoding="utf-8")
+
+    def _write(self, side: Side) -> None:
+        """The overlays into the checkout, and the app's .env: the one write of it that is ours."""
+        for name, text in side.overlays.items():
+            checkout.place(self.folder, name, text)
+        state.update(self.order.scope, overlays=list(side.overlays))
+        partial = self.order.env_path.with_suffix(".new")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(side.env_text)
+        partial.replace(self.order.env_path)
+
+    def _provide_secrets(self, side: Side) -> None:
+        specs = secrets_of(side.deployed, parse_env_sample(side.env_text))
+        if not specs:
+            return
+        found = self.client.get("/secrets", filters={"name": [f"{self.order.stack}_"]}) or []
+        existing = {secret["Spec"]["Name"] for secret in found}
+        wanted = steps(specs, self.order.secrets, existing)
+        values = provide(
+            wanted, self.order.domain, Path(str(self.order.scope["node_dir"])),
+            lambda argv: self._abra(*argv, "-C", secret=True).stdout,
+        )  # fmt: skip
+        self.answer.secrets.update(values)
+
+    def _deploy(self, side: Side, what: Sequence[str]) -> str:
+        order = self.order
+        with self.answer.waiting("docker"):
+            self._abra("app", "deploy", order.domain, *what, "-c", optional=("-D",))
+        kind = "chaos deploy" if "-C" in what else "deploy"
+        named = f" ({order.version})" if order.version else ""
+        return f"{kind} of {order.commit[:8]}{named}, {len(side.deployed.services)} services"
+
+    def _count(self) -> None:
+        """A deploy counts when it reached the swarm, whatever abra said then."""
+        deploys = dict(state.load(self.order.scope).get("deploys") or {})
+        if self.client.services(self.order.stack):
+            deploys[self.order.stack] = deploys.get(self.order.stack, 0) + 1
+        state.update(self.order.scope, deploys=deploys)
+        self.answer.facts["deploys"] = deploys
+
+    def _abra(self, *argv: str, optional: Sequence[str] = (), secret: bool = False) -> Done:
+        """One call, without prompts and offline. `secret`: its standard output is never shown."""
+        left = max(self.deadline - time.monotonic(), 5.0)
+        done = abra(self.order.scope, [*argv, "-n", "-o"], limit=left, optional=optional)
+        if done.rc != 0:
+            spoken = Done(done.rc, "", done.stderr) if secret else done
+            raise StepFailed(argv, fatal_words(spoken), spoken.output)
+        return done
+
+    def _judged(self, steps_: Any) -> None:
+        order, expected = self.order, f"abra deploys {self.order.commit[:8]}"
+        try:
+            observed = steps_()
+        except StepFailed as error:
+            hint = next((text for words, text in HINTS.items() if words in error.words.lower()), None)
+            self.answer.result(
+                order.id, "error" if is_nodes_fault(error.words) else "fail", expected=expected,
+                observed=f"{shown([error.step])}: {error.words}", evidence=error.evidence or None, hint=hint,
+            )  # fmt: skip
+        except ComposeError as error:
+            self.answer.result(order.id, "fail", expected=expected, observed=str(error))
+        except (AbraError, NoValue) as error:
+            self.answer.result(order.id, "error", expected=expected, observed=str(error))
+        else:
+            self.answer.result(order.id, "pass", expected=expected, observed=observed)
