@@ -127,8 +127,9 @@ def _apply(call: Call, client: Client, app: App, version: str, *, chaos: bool) -
     text = document(app, stack, version, chaos=chaos)
     said = swarm.docker("stack", "deploy", "--resolve-image", "always", "--compose-file", "-", app.stack,
                         stdin=text, folder=app.recipe.folder)  # fmt: skip
-    if said:
-        call.say(said)
+    for line in said.splitlines():
+        if "--detach=false" not in line:  # newer docker commands speak of a flag that older ones do not have
+            call.say(line)
     app.with_version(version)
     if call.has("no-converge-checks"):
         call.say(f"{app.name} deployed at {version}, not waiting for its services")
