@@ -15,10 +15,11 @@ venv: .venv/.dev  ## the Python environment, with the developer tools
 platform: venv  ## this machine as an embedded node (Docker, swarm, registry, Traefik, abra, backups)
 	./ccci bootstrap --yes
 
-test: platform  ## everything that is tested; sets up whatever it needs
+test: venv  ## everything that is tested; sets up what it needs, in containers of its own
+	./ccci bootstrap -i nested --yes
 	$(PY)/pytest tests
 
-soak: platform  ## kills runs in every tier and every way, and compares the node before and after (hours)
+soak: venv  ## kills runs in every tier and every way, and compares the node before and after (hours)
 	$(PY)/python tests/integration/soak.py
 
 unit: venv  ## what needs no Docker (under a minute)
