@@ -125,8 +125,11 @@ def hold(module: AnsibleModule) -> None:
     scope, cursor, client = arguments["scope"], arguments["cursor"], Client()
     answer = Answer("prepare", cursor)
     since = cursor.setdefault("since", time.time())
+    observed = "taken"
     if module.check_mode:
-        client.info()
+        held = lock.read(client)
+        age = held.age(client.system_time()) if held else 0.0
+        observed = f"check mode: {lock.described(lock.Attempt(False, other=held, age=age))}"
     else:
         with answer.waiting("docker"):
             attempt = acquire(client, arguments, since)
@@ -141,7 +144,7 @@ def hold(module: AnsibleModule) -> None:
                 hint="Wait for that run, or play on another node; `ccci clean --dry-run` shows what the node knows",
             )  # fmt: skip
             answer.leave(module, operation=[RESULT])
-    prepare(module, client, answer, scope)
+    prepare(module, client, answer, scope, observed)
 
 
 def acquire(client: Client, arguments: dict, since: float) -> lock.Attempt:
@@ -158,7 +161,7 @@ def acquire(client: Client, arguments: dict, since: float) -> lock.Attempt:
         time.sleep(POLL_SECONDS)
 
 
-def prepare(module: AnsibleModule, client: Client, answer: Answer, scope: dict) -> None:
+def prepare(module: AnsibleModule, client: Client, answer: Answer, scope: dict, observed: str) -> None:
     """Under the lock: looks at the node, and writes down what is there before anything changes."""
     arguments = module.params
     journals = [one for one in journal.read_all(client) if one.run != arguments["run"]]
@@ -182,9 +185,8 @@ def prepare(module: AnsibleModule, client: Client, answer: Answer, scope: dict) 
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         teardown.save_before(scope, objects)
     answer.facts["stale"] = stale
-    answer.result(
-        RESULT, "pass", observed="taken" + (f", {len(stale)} dead run(s) to take away first" if stale else "")
-    )
+    told = f", {len(stale)} dead run(s) to take away first" if stale else ""
+    answer.result(RESULT, "pass", observed=observed + told)
     answer.leave(module, operation=[RESULT], changed=not module.check_mode)
 
 

@@ -249,6 +249,7 @@ def clear(module: AnsibleModule, client: Client, answer: Answer, scope: dict) ->
 def show(module: AnsibleModule, client: Client, answer: Answer, scope: dict) -> None:
     known = journal.find(client, scope["run"]) is not None
     there = inventory.named(teardown.remaining(client, scope, [])) if known else []
+    there += [f"folder {scope['node_dir']}"] if teardown.node_dir(scope).exists() else []
     answer.facts["would_remove"] = there
     answer.result(RESULT, "skip", evidence=f"check mode: {', '.join(there) or 'nothing'} would be removed")
     answer.leave(module, changed=bool(there))

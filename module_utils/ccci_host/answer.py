@@ -113,6 +113,11 @@ def summary(result: Mapping[str, Any]) -> str:
     return f"{result['id']}: {result['outcome']}" + (f" ({', '.join(told)})" if told else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def cut(text: str | None, limit: int = EVIDENCE_LIMIT) -> str | None:
     """The end of a long text: that is where the error stands. `limit` is in bytes of UTF-8."""
     raw = (text or "").encode("utf-8", "replace")
