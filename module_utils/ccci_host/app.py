@@ -15,7 +15,7 @@ from typing import Any
 
 from . import checkout, node, state, upgrade_checks
 from .abra_call import AbraError, Done, abra, abra_dir, fatal_words, is_nodes_fault, shown
-from .answer import Answer
+from .answer import Answer, counted
 from .app_secrets import NoValue, provide, steps
 from .checkout import Tree
 from .compose import ComposeError, parse_env_sample, secrets_of
@@ -165,7 +165,7 @@ class Deployer:
             self._abra("app", "deploy", order.domain, *what, "-c", optional=("-D",))
         kind = "chaos deploy" if "-C" in what else "deploy"
         named = f" ({order.version})" if order.version else ""
-        return f"{kind} of {order.commit[:8]}{named}, {len(side.deployed.services)} services"
+        return f"{kind} of {order.commit[:8]}{named}, {counted(len(side.deployed.services), 'service')}"
 
     def _count(self) -> None:
         """A deploy counts when it reached the swarm, whatever abra said then."""

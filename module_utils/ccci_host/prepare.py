@@ -14,7 +14,7 @@ from typing import Any
 
 from . import checkout, node, policy
 from .abra_call import abra_dir
-from .answer import Answer
+from .answer import Answer, counted
 from .checkout import Tree
 from .compose import ComposeError
 from .docker import Client
@@ -140,7 +140,7 @@ def _read_sides(order: Order, base: Tree | None, head: Tree, answer: Answer) -> 
         )  # fmt: skip
         return None
     found = Sides(read_base, upgraded, fresh)
-    told = [f"{name}: {', '.join(one.files)} with {len(one.deployed.services)} services"
+    told = [f"{name}: {', '.join(one.files)} with {counted(len(one.deployed.services), 'service')}"
             for name, one in (("base", read_base), ("head", upgraded)) if one]  # fmt: skip
     answer.result(VALID, "pass", expected="compose files that Docker takes", observed="; ".join(told))
     return found

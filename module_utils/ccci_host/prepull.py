@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import puller, registry
-from .answer import Answer
+from .answer import Answer, counted
 from .docker import Client, DockerError
 from .puller import DONE, FAILED, Progress
 from .registry import BadReferenceError, Decision, Local, Reference, Remote
@@ -104,7 +104,7 @@ def begin(client: Client, scope: Mapping[str, Any], images: Mapping[str, Sequenc
     wanted = [one.reference.text for one in looks if one.decision.action == "pull"]
     notes = [f"{one.reference.text}: {one.decision.note}" for one in looks]
     if not wanted or dry:
-        told = f"{len(looks)} images, all here" if not wanted else f"{', '.join(wanted)} would be pulled"
+        told = f"{counted(len(looks), 'image')}, all here" if not wanted else f"{', '.join(wanted)} would be pulled"
         answer.result(ID, "pass", expected=EXPECTED, observed=told, evidence="\n".join(notes) or None)
         return None
     pid = puller.start(_folder(scope), wanted, limit)

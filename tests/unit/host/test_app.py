@@ -219,7 +219,7 @@ def test_a_release_is_deployed_as_its_version_where_no_overlay_is_needed(
     monkeypatch.setattr("ccci_host.node.has_ipvs", lambda: True)
     app = make_app({"README.md": "x"})
     result, _ = app.play("deployed")
-    assert result["observed"] == f"deploy of {app.base[:8]} (1.0.0+1), 1 services"
+    assert result["observed"] == f"deploy of {app.base[:8]} (1.0.0+1), 1 service"
     assert (app.labels()["chaos"], app.labels()["version"]) == ("false", "1.0.0+1")
     assert "chaos-version" not in app.labels()
 

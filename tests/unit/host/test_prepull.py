@@ -176,7 +176,7 @@ def test_an_image_pinned_by_digest(registry: Registry, scope: dict[str, Any]) ->
     first, _, answer = play(scope, {"head": [pinned]})
     assert (first["outcome"], answer.facts["pulled"]["images"]) == ("pass", [pinned])
     second, lines, _ = play(scope, {"head": [pinned]})
-    assert (second["observed"], lines) == ("1 images, all here", [])
+    assert (second["observed"], lines) == ("1 image, all here", [])
 
 
 @pytest.mark.docker
