@@ -66,11 +66,14 @@ def back_up(
     found = backup_survey.survey(services, stack)
     if not _survey_result(found, answer):
         return
-    wanted = [
+    every = [
         *found.wanted,
         *backup_survey.wanted_by_marker(services, stack, settings),
         *backup_survey.wanted_by_recipe(expect_paths, stack),
     ]
+    wanted = list({item.path: item for item in reversed(every)}.values())[
+        ::-1
+    ]  # a path is named once, by its first reason
     try:
         with answer.waiting("restic"):
             outcome = _tries(client, scope, wanted, deadline)

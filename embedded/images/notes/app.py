@@ -14,6 +14,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import signal
 import sys
 import time
 import urllib.request
@@ -141,6 +142,7 @@ def main():
     if sys.argv[1:] == ["check"]:
         urllib.request.urlopen(f"http://127.0.0.1:{PORT}/healthz", timeout=5).close()
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the first process of a container ignores it by default
     prepare()
     sys.stderr.write(f"notes {VERSION} listens on port {PORT}\n")
     ThreadingHTTPServer(("", PORT), Handler).serve_forever()
