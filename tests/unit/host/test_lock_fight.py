@@ -27,13 +27,14 @@ def fight(journal: Path, seed: int, seconds: float) -> None:
     """One fighter. Writes `{run, from, to}`: the monotonic times between which it surely held the lock."""
     lock.LOCK = NAME
     chance, client, me = random.Random(seed), Client(), processes.identity()
-    end, number = time.monotonic() + seconds, 0
+    end, number, holds = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
         number += 1
         run = f"{me['pid']}-{number}"
         if not lock.acquire(client, run, me, LEASE, here=me).held:
             time.sleep(chance.uniform(0.005, 0.03))
             continue
+        holds += 1
         span = {"run": run, "from": time.monotonic(), "to": time.monotonic(), "end": "released"}
         try:
             for _ in range(chance.randint(1, 4)):
@@ -41,12 +42,11 @@ def fight(journal: Path, seed: int, seconds: float) -> None:
                 before = time.monotonic()
                 lock.renew(client, {"run": run}, LEASE)
                 span["to"] = before
-            luck = chance.random()
-            if luck < 0.15:
+            if seed % 2 and holds == 2:
                 span["end"] = "crashed"
                 write(journal, span)
                 os._exit(9)
-            if luck < 0.3:
+            if chance.random() < 0.15:
                 time.sleep(LEASE * 1.6)
                 lock.renew(client, {"run": run}, LEASE)
                 span["to"] = time.monotonic()
@@ -93,7 +93,7 @@ def test_never_two_at_once(client: Client, tmp_path: Path) -> None:
         time.sleep(0.05)
     spans = sorted(map(json.loads, journal.read_text().splitlines()), key=lambda span: float(span["from"]))
     ends = {span["end"] for span in spans}
-    assert len(spans) > 30
+    assert len(spans) >= 10
     assert ends >= {"released", "crashed"}, ends
     overlaps = [(a, b) for a, b in itertools.pairwise(spans) if b["from"] < a["to"]]
     assert not overlaps

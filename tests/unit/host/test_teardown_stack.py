@@ -112,6 +112,8 @@ def test_everything_of_the_run_goes_and_nothing_else(
     broken.write_text("#!/bin/sh\necho 'FATA out of order' >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
+    service = f"{OURS}_app"
+    until(lambda: client.logs("services", service), "the app has said something")
     progress, files = teardown.Progress(), []
     teardown.begin(client, scope, progress, [], files)
     assert len(progress.mounts) == 1, "the volume without a name"
