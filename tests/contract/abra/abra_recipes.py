@@ -53,7 +53,9 @@ def sample(name: str, more: str = "") -> str:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *_AS, "-C", str(folder), *arguments], check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        ["git", *_AS, "-C", str(folder), *arguments], check=True, capture_output=True, text=True, timeout=30
+    )
     return done.stdout.strip()
 
 

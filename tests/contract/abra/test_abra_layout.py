@@ -223,7 +223,9 @@ class TestProbes:
 
     def test_version_together_with_chaos(self, abra: Abra, plain: Source, domain: str, probe) -> None:
         with probe("§6", "app new refuses VERSION together with -C"):
-            done = abra("app", "new", "plain", "1.0.0+12.0", "-C", "-n", "-o", "--server", "default", "--domain", domain)
+            done = abra(
+                "app", "new", "plain", "1.0.0+12.0", "-C", "-n", "-o", "--server", "default", "--domain", domain
+            )
             assert done.rc != 0, done.output
 
     def test_env_3_type_after_a_chaos_new(self, abra: Abra, plain: Source, domain: str, probe) -> None:
@@ -243,7 +245,9 @@ class TestProbes:
             assert stat.S_IMODE(abra.env_file(domain).stat().st_mode) == 0o600
 
 
-def test_two_folders_do_not_meet(abra: Abra, plain: Source, domain: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_two_folders_do_not_meet(
+    abra: Abra, plain: Source, domain: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     other = Abra(tmp_path_factory.mktemp("other"))
     (other.folder / "servers/default").mkdir(parents=True)
     plain_recipe(other.folder / "origin/plain").clone_to(other.checkout("plain"))
