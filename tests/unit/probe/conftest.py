@@ -1,0 +1,3 @@
+"""The web server of these tests."""
+
+from webserver import authority, site  # noqa: F401 - fixtures
