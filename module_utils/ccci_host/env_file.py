@@ -6,12 +6,14 @@ with the modifiers of its secrets.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from .dotenv import parse_env_sample
 
 BEGIN = "# --- set by ccci ---"
 DEFAULT_COMPOSE_FILE = "compose.yml"
+_COMMANDS = re.compile(r"(PRE|POST)_[A-Z]+_CMDS")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "$": "\\$", "\n": "\\n", "\r": "\\r"}
 
 
@@ -55,9 +57,17 @@ def compose_files(sample: Mapping[str, str], env: Mapping[str, str], chosen: Seq
     return [name for name in written.split(":") if name]
 
 
-def our_values(domain: str, env: Mapping[str, str], files: Sequence[str], timeout: int | None) -> dict[str, str]:
+def silenced(text: str) -> dict[str, str]:
+    """Commands that abra would run by itself after its work, perhaps on the node: none of a stranger's may."""
+    return {line.key: "" for line in parse_env_sample(text) if _COMMANDS.fullmatch(line.key)}
+
+
+def our_values(
+    domain: str, stack: str, env: Mapping[str, str], files: Sequence[str], timeout: int | None
+) -> dict[str, str]:
     """What our block sets. TIMEOUT (seconds) and LETS_ENCRYPT_ENV yield to the recipe settings; the rest does not.
 
+    STACK_NAME is set because abra would take one that a recipe's sample brings along, and deploy over another stack.
     An empty LETS_ENCRYPT_ENV means no certificate resolver, so that a test never asks the authority for anything.
     """
     defaults = {"LETS_ENCRYPT_ENV": "", **({"TIMEOUT": str(timeout)} if timeout else {})}
@@ -65,5 +75,6 @@ def our_values(domain: str, env: Mapping[str, str], files: Sequence[str], timeou
         **defaults,
         **{key: str(value) for key, value in env.items()},
         "DOMAIN": domain,
+        "STACK_NAME": stack,
         "COMPOSE_FILE": ":".join(files),
     }

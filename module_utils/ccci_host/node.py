@@ -44,4 +44,9 @@ def _change(service: Service) -> dict[str, Any]:
     change: dict[str, Any] = {"deploy": {"endpoint_mode": "dnsrr"}}
     # Docker tells ports of two files apart by the published port alone, so only those that must change are named.
     ports = [{**port, "mode": "host"} for port in service.ports if port.get("mode") != "host"]
-    return {**change, "ports": ports} if ports else change
+    if ports:
+        change["ports"] = ports
+        # Two tasks cannot have the same port of the host: the new one would wait for the old one for ever.
+        if (service.deploy.get("update_config") or {}).get("order") == "start-first":
+            change["deploy"]["update_config"] = {"order": "stop-first"}
+    return change

@@ -83,7 +83,8 @@ def _is_compose(path: str) -> bool:
 
 
 def _read(tree: Tree, own_text: str, files: Sequence[str], wishes: Wishes) -> tuple[str, dict[str, str], Stack]:
-    text = env_file.with_block(own_text, env_file.our_values(wishes.domain, wishes.env, files, wishes.timeout))
+    values = env_file.our_values(wishes.domain, wishes.stack, wishes.env, files, wishes.timeout)
+    text = env_file.with_block(own_text, {**env_file.silenced(own_text), **values})
     exports = abra_exports(tree["abra.sh"]) if "abra.sh" in tree else {}
     env = {**parse_env(text), **exports, "STACK_NAME": wishes.stack}
     return text, env, read_stack(tree, files, env)

@@ -50,6 +50,14 @@ def test_compose_files_come_from_settings_then_env_then_sample() -> None:
 
 
 def test_settings_may_choose_a_certificate_resolver_but_never_the_domain() -> None:
-    ours = env_file.our_values("a.ci.test", {"DOMAIN": "evil", "TIMEOUT": "9"}, ["compose.yml", "x.yml"], 300)
-    assert ours == {"LETS_ENCRYPT_ENV": "", "TIMEOUT": "9", "DOMAIN": "a.ci.test", "COMPOSE_FILE": "compose.yml:x.yml"}
-    assert env_file.our_values("d", {"LETS_ENCRYPT_ENV": "staging"}, [], None)["LETS_ENCRYPT_ENV"] == "staging"
+    env = {"DOMAIN": "evil", "STACK_NAME": "evil", "TIMEOUT": "9"}
+    assert env_file.our_values("a.ci.test", "a_ci_test", env, ["compose.yml", "x.yml"], 300) == {
+        "LETS_ENCRYPT_ENV": "", "TIMEOUT": "9", "DOMAIN": "a.ci.test", "STACK_NAME": "a_ci_test",
+        "COMPOSE_FILE": "compose.yml:x.yml",
+    }  # fmt: skip
+    assert env_file.our_values("d", "d", {"LETS_ENCRYPT_ENV": "staging"}, [], None)["LETS_ENCRYPT_ENV"] == "staging"
+
+
+def test_commands_that_abra_would_run_by_itself_are_silenced() -> None:
+    text = 'A=1\nPOST_DEPLOY_CMDS="local evil"\nPOST_UNDEPLOY_CMDS="app x"\n'
+    assert env_file.silenced(text) == {"POST_DEPLOY_CMDS": "", "POST_UNDEPLOY_CMDS": ""}

@@ -47,5 +47,15 @@ def test_a_recipe_without_a_version_gets_an_overlay_without_one() -> None:
     assert "version" not in json.loads(overlay_for_node(stack, ipvs=False, version=None) or "")
 
 
+def test_a_service_with_a_port_of_the_host_stops_before_its_successor_starts() -> None:
+    order = "update_config: {order: start-first, delay: 1s}"
+    text = COMPOSE.replace("replicas: 2", order).replace("b:1", f"b:1, deploy: {{{order}}}")
+    files = {"compose.yml": text}
+    files["node.yml"] = overlay_for_node(read_stack(files, list(files), {}), ipvs=False, version="3.7") or ""
+    merged = read_stack(files, list(files), {}).services
+    assert merged["app"].deploy["update_config"] == {"order": "stop-first", "delay": "1s"}
+    assert merged["db"].deploy["update_config"]["order"] == "start-first"
+
+
 def test_with_ipvs_nothing_is_changed() -> None:
     assert overlay_for_node(read_stack({"compose.yml": COMPOSE}, ["compose.yml"], {}), ipvs=True) is None

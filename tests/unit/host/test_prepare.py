@@ -10,7 +10,7 @@ from recipe_repo import COMPOSE, SAMPLE, RecipeRepo, scope_of
 
 from ccci_host import checkout, prepare
 from ccci_host.answer import Answer
-from ccci_host.compose import ComposeError
+from ccci_host.compose import ComposeError, parse_env
 from ccci_host.sides import Wishes, read_side, sample_of
 
 BASE = {".env.sample": SAMPLE, "compose.yml": COMPOSE}
@@ -131,6 +131,15 @@ def test_an_overlay_never_replaces_a_file_of_the_recipe(tmp_path: Path) -> None:
     side = read_side(tree, sample_of(tree), Wishes("d.ci.test", "d_ci_test", overlay=ours))
     assert side.overlays == {"compose.ccci-2.yml": ours}
     assert side.env["COMPOSE_FILE"] == "compose.yml:compose.ccci-2.yml"
+
+
+def test_a_sample_can_neither_move_the_app_nor_run_commands(tmp_path: Path) -> None:
+    repo = RecipeRepo(tmp_path / "repo")
+    sample = SAMPLE + 'STACK_NAME=other_stack\nDOMAIN=other.ci.test\nPOST_UNDEPLOY_CMDS="local evil"\n'
+    tree = checkout.Tree(str(repo.folder), repo.commit_files({**BASE, ".env.sample": sample}))
+    side = read_side(tree, sample_of(tree), Wishes("d.ci.test", "d_ci_test"))
+    written = parse_env(side.env_text)
+    assert (written["STACK_NAME"], written["DOMAIN"], written["POST_UNDEPLOY_CMDS"]) == ("d_ci_test", "d.ci.test", "")
 
 
 def test_what_is_new_and_forbidden_is_red_with_file_line_and_rule(tmp_path: Path) -> None:
