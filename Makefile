@@ -17,13 +17,13 @@ platform: venv  ## this machine as an embedded node (Docker, swarm, registry, Tr
 
 test: venv  ## everything that is tested; sets up what it needs, in containers of its own
 	./ccci bootstrap -i nested --yes
-	$(PY)/pytest tests
+	$(PY)/pytest tests -m 'not docker'
 
 soak: venv  ## kills runs in every tier and every way, and compares the node before and after (hours)
 	$(PY)/python tests/integration/soak.py
 
 unit: venv  ## what needs no Docker (under a minute)
-	$(PY)/pytest tests -m 'not docker'
+	$(PY)/pytest tests -m 'not docker and not nested'
 
 lint: venv  ## ruff, mypy, yamllint, ansible-lint
 	$(PY)/ruff check .

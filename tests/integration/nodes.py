@@ -21,8 +21,9 @@ BUILD_LIMIT = 900.0  # seconds; from nothing it takes about one minute
 START_LIMIT = 60.0
 # As in roles/nested_node.
 FLAGS = (
-    "--init", "--cap-add=ALL", "--cap-drop=SYS_RESOURCE", "--security-opt=seccomp=unconfined",
-    "--security-opt=apparmor=unconfined", "--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--tmpfs=/run",
+    "--init", "--cap-add=ALL", "--cap-drop=SYS_RESOURCE",
+    "--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined",
+    "--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw", "--tmpfs=/run",
 )  # fmt: skip
 
 
@@ -50,16 +51,13 @@ def run(command: Sequence[str], limit: float, check: bool = True) -> subprocess.
 
 @contextmanager
 def machine(kind: str) -> Iterator[Machine]:
-    """A machine of its own for some tests: `bare` runs sshd and has python3, `node` runs dockerd. Removed at the end."""
+    """A machine of its own for some tests: `bare` has sshd and python3, `node` runs dockerd. Removed at the end."""
     archives = paths.cache_dir() / "images"
     built = run([sys.executable, "-B", "embedded/node/build.py", kind, "--archives", str(archives)], BUILD_LIMIT)
     name = f"ccci-test-{kind}-{secrets.token_hex(3)}"
     try:
-        run(
-            ["docker", "run", "--detach", "--name", name, "--hostname", name, f"--volume={name}:/var/lib/docker"]
-            + [*FLAGS, built.stdout.strip()],
-            START_LIMIT,
-        )
+        command = ["docker", "run", "--detach", "--name", name, "--hostname", name, f"--volume={name}:/var/lib/docker"]
+        run([*command, *FLAGS, built.stdout.strip()], START_LIMIT)
         form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
         address = run(["docker", "inspect", "--format", form, name], START_LIMIT).stdout.strip()
         yield Machine(name, address)

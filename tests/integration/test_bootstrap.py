@@ -15,7 +15,7 @@ from nodes import Machine, bootstrap, machine, over_ssh, wait_until, write_inven
 
 from ccci import paths
 
-pytestmark = pytest.mark.docker
+pytestmark = pytest.mark.nested
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,8 @@ def test_images_come_from_the_cache(made: subprocess.CompletedProcess[str], bare
     archives = list((paths.cache_dir() / "images").glob("nginx-1.22.1-*.tar.zst"))
     assert archives, "the first bootstrap leaves archives in the cache"
     assert "load | Load nginx:1.22.1" in made.stdout or "round | Build the image" in made.stdout
-    bare.sh("docker image rm --force 127.0.0.1:5000/ccci/nginx:1.22.1 && docker pull -q 127.0.0.1:5000/ccci/nginx:1.22.1")
+    image = "127.0.0.1:5000/ccci/nginx:1.22.1"
+    bare.sh(f"docker image rm --force {image} && docker pull --quiet {image}")
 
 
 def test_the_ingress_answers_with_the_certificate_that_the_controller_knows(

@@ -8,7 +8,7 @@ import killing
 import pytest
 from playing import Node, Player
 
-pytestmark = pytest.mark.docker
+pytestmark = pytest.mark.nested
 
 
 @pytest.mark.parametrize("tier", ["install", "backup"])

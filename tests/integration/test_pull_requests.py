@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playing import Node, Played, Player
 
-pytestmark = pytest.mark.docker
+pytestmark = pytest.mark.nested
 
 
 @pytest.fixture
