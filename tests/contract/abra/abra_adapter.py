@@ -1,4 +1,4 @@
-"""The one way in which the contract suite starts an abra, whichever it is. Only what every abra takes goes through here."""
+"""The one way in which the contract suite starts an abra, whichever it is."""
 
 from __future__ import annotations
 

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 IMAGES = ("127.0.0.1:5000/ccci/base:bookworm", "127.0.0.1:5000/ccci/base:trixie")  # the platform's own base images
-_AS = ("-c", "user.name=Contract", "-c", "user.email=contract@ci.test", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false")  # fmt: skip
+_AS = (
+    "-c", "user.name=Contract", "-c", "user.email=contract@ci.test",
+    "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false",
+)  # fmt: skip
 ENDLESS = "trap 'exit 0' TERM; while :; do sleep 1 & wait $$!; done"
 
 SAMPLE = """\

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from abra_adapter import Abra
 from abra_recipes import Source, compose, sample
-
-from conftest import Swarm, stack_of
+from abra_swarm import Swarm, stack_of
 
 pytestmark = pytest.mark.docker
 SERVICE = """\

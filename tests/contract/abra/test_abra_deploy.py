@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import pytest
 from abra_adapter import Abra
 from abra_recipes import IMAGES, Source, compose, git, sample
-
-from conftest import Probe, Swarm, remove_all, stack_of
+from abra_swarm import Probe, Swarm, remove_all, stack_of
 
 pytestmark = pytest.mark.docker
 SERVICE = """\

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable
 
 import pytest
 from abra_adapter import Abra
 from abra_recipes import Source, compose, git, plain_recipe, sample
+from abra_swarm import Probe
 
 
 def make_app(abra: Abra, domain: str, *more: str, recipe: str = "plain") -> None:
@@ -134,28 +134,18 @@ def test_ver_2_lightweight_tags_are_no_versions(abra: Abra, plain: Source, domai
         (["2.0.0+1.0", "1.99.0+9.0", "not-a-version"], "2.0.0+1.0"),
     ],
 )
-def test_ver_4_versions_are_ordered_on_both_sides(
-    abra: Abra, workshop_recipe: Callable[[list[str]], None], domain: str, tags: list[str], newest: str
-) -> None:
-    workshop_recipe(tags)
+def test_ver_4_versions_are_ordered_on_both_sides(abra: Abra, domain: str, tags: list[str], newest: str) -> None:
+    source = Source(abra.folder.parent / "origin/ordered")
+    source.commit({".env.sample": sample("ordered"), "compose.yml": compose("0"), "abra.sh": ""})
+    for tag in tags:
+        source.commit({"README.md": tag}, tag)
+    source.clone_to(abra.checkout("ordered"))
     make_app(abra, domain, recipe="ordered")
     assert f"TYPE=ordered:{newest}" in abra.env_file(domain).read_text()
 
 
-@pytest.fixture
-def workshop_recipe(abra: Abra, tmp_path: object) -> Callable[[list[str]], None]:
-    def make(tags: list[str]) -> None:
-        source = Source(abra.folder.parent / "origin2/ordered")
-        source.commit({".env.sample": sample("ordered"), "compose.yml": compose("0"), "abra.sh": ""})
-        for tag in tags:
-            source.commit({"README.md": tag}, tag)
-        source.clone_to(abra.checkout("ordered"))
-
-    return make
-
-
 def test_without_tags_the_head_is_the_version(abra: Abra, domain: str) -> None:
-    source = Source(abra.folder.parent / "origin3/untagged")
+    source = Source(abra.folder.parent / "origin/untagged")
     commit = source.commit({".env.sample": sample("untagged"), "compose.yml": compose("0"), "abra.sh": ""})
     source.clone_to(abra.checkout("untagged"))
     make_app(abra, domain, recipe="untagged")
@@ -205,41 +195,41 @@ class TestLint:
 class TestProbes:
     """Rules that nobody has checked on a real abra yet."""
 
-    def test_env_5_an_existing_file_is_refused(self, abra: Abra, plain: Source, domain: str, probe) -> None:
+    def test_env_5_an_existing_file_is_refused(self, abra: Abra, plain: Source, domain: str, probe: Probe) -> None:
         make_app(abra, domain)
         with probe("ENV-5", "app new refuses an existing .env"):
             again = abra("app", "new", "plain", "-n", "-o", "--server", "default", "--domain", domain)
             assert again.rc != 0, again.output
 
-    def test_domain_is_put_into_the_sample(self, abra: Abra, plain: Source, domain: str, probe) -> None:
+    def test_domain_is_put_into_the_sample(self, abra: Abra, plain: Source, domain: str, probe: Probe) -> None:
         make_app(abra, domain)
         with probe("§2", "<recipe>.example.com becomes the domain"):
             assert f"DOMAIN={domain}" in abra.env_file(domain).read_text()
 
-    def test_cmp_1_long_names(self, abra: Abra, plain: Source, probe) -> None:
+    def test_cmp_1_long_names(self, abra: Abra, plain: Source, probe: Probe) -> None:
         with probe("CMP-1", "app new refuses a name of 46 characters"):
             done = abra("app", "new", "plain", "-n", "-o", "--server", "default", "--domain", f"{'x' * 36}.abra.test")
             assert done.rc != 0, done.output
 
-    def test_version_together_with_chaos(self, abra: Abra, plain: Source, domain: str, probe) -> None:
+    def test_version_together_with_chaos(self, abra: Abra, plain: Source, domain: str, probe: Probe) -> None:
         with probe("§6", "app new refuses VERSION together with -C"):
             done = abra(
                 "app", "new", "plain", "1.0.0+12.0", "-C", "-n", "-o", "--server", "default", "--domain", domain
             )
             assert done.rc != 0, done.output
 
-    def test_env_3_type_after_a_chaos_new(self, abra: Abra, plain: Source, domain: str, probe) -> None:
+    def test_env_3_type_after_a_chaos_new(self, abra: Abra, plain: Source, domain: str, probe: Probe) -> None:
         make_app(abra, domain, "-C")
         with probe("ENV-3", "app new -C writes the commit behind TYPE"):
             assert f"TYPE=plain:{head(abra)[:8]}" in abra.env_file(domain).read_text()
 
-    def test_dir_5_add_local_server(self, abra: Abra, probe) -> None:
+    def test_dir_5_add_local_server(self, abra: Abra, probe: Probe) -> None:
         (abra.folder / "servers/default").rmdir()
         with probe("DIR-5", "server add --local makes servers/default"):
             abra.ok("server", "add", "--local", "-n")
             assert (abra.folder / "servers/default").is_dir()
 
-    def test_env_files_are_private(self, abra: Abra, plain: Source, domain: str, probe) -> None:
+    def test_env_files_are_private(self, abra: Abra, plain: Source, domain: str, probe: Probe) -> None:
         make_app(abra, domain)
         with probe("ENV-5", "an app's .env is readable by its owner only"):
             assert stat.S_IMODE(abra.env_file(domain).stat().st_mode) == 0o600

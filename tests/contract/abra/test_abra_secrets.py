@@ -8,8 +8,7 @@ import re
 import pytest
 from abra_adapter import Abra
 from abra_recipes import Source, compose, git, sample
-
-from conftest import Probe, Swarm, stack_of
+from abra_swarm import Probe, Swarm, stack_of
 
 pytestmark = pytest.mark.docker
 SECRETS = """\
