@@ -73,7 +73,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ccci:
-  description: The result C(<tier>.deploy); the fact C(deploys) counts the first deploys of each stack.
+  description: The result C(<tier>.deploy); the fact C(deploys) counts the first deploys of each stack, C(abra)
+    is its version.
   returned: always
   type: dict
 ccci_secrets:

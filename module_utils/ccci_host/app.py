@@ -24,6 +24,7 @@ from .env_file import with_new_keys
 from .prepare import overlay_file, recipe_folder
 from .sides import Side, Wishes, read_side, sample_of
 
+VERSION_LIMIT = 20  # seconds
 HINTS = {
     "secret not inserted": "Describe the secret in recipe.yml: secrets: {NAME: {hex: 32}}",
     "secret not generated": "Its version variable must be in .env.sample: SECRET_NAME_VERSION=v1",
@@ -97,6 +98,8 @@ class Deployer:
 
     def _deployed(self) -> str:
         order = self.order
+        version = abra(order.scope, ["--version"], limit=VERSION_LIMIT)
+        self.answer.facts["abra"] = version.output.strip().removeprefix("abra version ")
         tree = Tree(self.folder, order.commit)
         checkout.check_out(self.folder, order.commit)
         side = self._side(tree, sample_of(tree))  # said here with file and line, before abra says it without

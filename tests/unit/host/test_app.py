@@ -187,6 +187,7 @@ def test_a_life_from_the_base_to_the_head(make_app: Any) -> None:
     assert result["outcome"] == "pass", result
     assert (len(answer.secrets["db_password"]), len(answer.secrets["signing_key"])) == (20, 64)
     assert answer.facts["deploys"] == state.load(app.scope)["deploys"] == {app.scope["stack"]: 1}
+    assert answer.facts["abra"].startswith("0.1")
     assert app.environment()["VALUE"] == HOSTILE
     assert app.environment()["LETS_ENCRYPT_ENV"] == ""
     assert app.labels()["timeout"] == "120"
