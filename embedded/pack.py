@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import io
 import os
+import sys
 import tarfile
 from pathlib import Path
 
@@ -23,14 +24,17 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", metavar="NAME=FOLDER")
     given = parser.parse_args()
     given.to.parent.mkdir(parents=True, exist_ok=True)
-    print(pack(given.to, dict(folder.split("=", 1) for folder in given.folders)))
+    sys.stdout.write(pack(given.to, dict(folder.split("=", 1) for folder in given.folders)) + "\n")
 
 
 def pack(target: Path, folders: dict[str, str]) -> str:
     digest = hashlib.sha256()
     with tarfile.open(target, "w") as tar:
         for name, folder in sorted(folders.items()):
-            for path in files(Path(folder)):
+            found = files(Path(folder))
+            if not found:
+                raise SystemExit(f"pack.py: {folder} has no files; expected what {name} is made of")
+            for path in found:
                 inside = f"{name}/{path.relative_to(folder)}"
                 data = path.read_bytes()
                 program = os.access(path, os.X_OK)

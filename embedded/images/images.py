@@ -5,7 +5,7 @@
     images.py state --ref-inputs JSON                 on a node: what it has, {ref: {local, pushed}}
     images.py decide <{plan, state}                   on the controller: what to load, build and push
     images.py build ID --inputs HASH --wheels DIR --archive FILE    on a node
-    images.py wait FILE --limit SECONDS                             on a node: until that archive is made, or its build failed
+    images.py wait FILE --limit SECONDS                             on a node: until it is built, or that failed
     images.py load FILE                                             on a node
 
 An id is `<name>:<tag>`. `inputs` is a hash of everything that an image is made of, except for what Debian's archive
@@ -37,6 +37,7 @@ LABEL = "ccci.inputs"
 FORMAT = "1"
 # No manuals and translations; dpkg keeps the setting for what is installed on top.
 SLIM = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info", "lintian")]
+CACHES = shutil.ignore_patterns("__pycache__")
 # Builders differ in what `docker save` gives afterwards (BuildKit adds attestations); the classic one is everywhere.
 DOCKER_ENV = {**os.environ, "DOCKER_BUILDKIT": "0"}
 
@@ -65,9 +66,8 @@ def hash_inputs(image: dict[str, Any], base: dict[str, Any] | None) -> str:
 
 
 def context_files(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
-    )
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path for path in found if "__pycache__" not in path.parts and path.suffix != ".pyc"]
 
 
 def plan(archives: Path, machine: str) -> list[dict[str, Any]]:
@@ -86,14 +86,17 @@ def archive_name(image: dict[str, Any], machine: str) -> str:
 
 
 def state(wanted: dict[str, str]) -> dict[str, dict[str, bool]]:
-    """`wanted`: {ref: inputs}. Local: Docker has it; pushed: the node's registry serves it. Both with these inputs."""
-    return {ref: {"local": local_inputs(ref) == inputs, "pushed": pushed_inputs(ref) == inputs} for ref, inputs in wanted.items()}
+    """`wanted`: {ref: inputs}. Local: Docker has it; pushed: the node's registry serves it; each with these inputs."""
+    return {
+        ref: {"local": local_inputs(ref) == inputs, "pushed": pushed_inputs(ref) == inputs}
+        for ref, inputs in wanted.items()
+    }
 
 
 def decide(planned: list[dict[str, Any]], has: dict[str, dict[str, bool]]) -> dict[str, Any]:
-    """What has to be done, in this order: load, bases, build, push. A base is only wanted where something is built on it."""
+    """What has to be done, in this order: load, bases, build, push. A base is only wanted where it is built upon."""
     leaves = [image for image in planned if image["base"] or image["wheel"]]
-    gone = [image for image in leaves if not has[image["ref"]]["local"] and not (image["push"] and has[image["ref"]]["pushed"])]
+    gone = [image for image in leaves if not any(has[image["ref"]][place] for place in ("local", "pushed"))]
     build = [image for image in gone if not image["archived"]]
     needed = {image["base"] for image in build}
     bases = [image for image in planned if image["id"] in needed and not has[image["ref"]]["local"]]
@@ -108,7 +111,8 @@ def decide(planned: list[dict[str, Any]], has: dict[str, dict[str, bool]]) -> di
 
 def local_inputs(ref: str) -> str:
     form = f'{{{{ index .Config.Labels "{LABEL}" }}}}'
-    done = subprocess.run(["docker", "image", "inspect", "--format", form, ref], capture_output=True, text=True, timeout=30)
+    command = ["docker", "image", "inspect", "--format", form, ref]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
@@ -160,7 +164,9 @@ def wait(archive: Path, limit: int) -> None:
 
 def make(image: dict[str, Any], inputs: str, wheels: Path, archive: Path) -> None:
     if image["inputs"] != inputs:
-        raise SystemExit(f"{image['id']}: the sources on this node are not those that were planned: {image['inputs']} != {inputs}")
+        raise SystemExit(
+            f"{image['id']}: the sources on this node are others ({image['inputs']}) than planned ({inputs})"
+        )
     if "suite" in image:
         make_base(image)
     else:
@@ -173,13 +179,15 @@ def make_base(image: dict[str, Any]) -> None:
     """A minimal Debian, straight from the archive: no registry needed."""
     with tempfile.TemporaryDirectory(prefix="ccci-base-") as folder:
         tree = Path(folder) / "tree.tar"
-        run(["mmdebstrap", "--quiet", "--variant=minbase", *SLIM, "--include=ca-certificates", image["suite"], str(tree)], 600)
-        run(["docker", "import", "--change", f"LABEL {LABEL}={image['inputs']}", "--change", 'CMD ["/bin/sh"]', str(tree), image["ref"]], 120)
+        options = ["--quiet", "--variant=minbase", "--include=ca-certificates", *SLIM]
+        run(["mmdebstrap", *options, image["suite"], str(tree)], 600)
+        changes = ["--change", f"LABEL {LABEL}={image['inputs']}", "--change", 'CMD ["/bin/sh"]']
+        run(["docker", "import", *changes, str(tree), image["ref"]], 120)
 
 
 def make_derived(image: dict[str, Any], folder: Path, wheels: Path) -> None:
     for target, source in image["context"].items():
-        shutil.copytree(EMBEDDED / source, folder / target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(EMBEDDED / source, folder / target, dirs_exist_ok=True, ignore=CACHES)
     if image.get("wheel"):
         unpack_wheel(image["wheel"], wheels, folder)
     command = ["docker", "build", "--quiet", "--tag", image["ref"], "--label", f"{LABEL}={image['inputs']}"]
@@ -218,13 +226,16 @@ def load(archive: Path) -> None:
 
 def run(command: list[str], limit: int) -> None:
     """Runs one command; on failure says which, and the end of what it printed."""
+    shown = f"`{' '.join(command)}`"
     try:
-        done = subprocess.run(command, env=DOCKER_ENV, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit)
+        done = subprocess.run(
+            command, env=DOCKER_ENV, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit
+        )
     except subprocess.TimeoutExpired as late:
-        raise SystemExit(f"`{' '.join(command)}` did not end within {limit} s; last output: {(late.stderr or b'')[-2000:]!r}") from None
+        tail = (late.stderr or b"")[-2000:]
+        raise SystemExit(f"{shown} did not end within {limit} s; last output: {tail!r}") from None
     if done.returncode:
-        tail = (done.stdout + done.stderr)[-4000:]
-        raise SystemExit(f"`{' '.join(command)}` ended with {done.returncode}:\n{tail}")
+        raise SystemExit(f"{shown} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
 
 
 def main() -> None:

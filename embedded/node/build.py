@@ -3,14 +3,13 @@
 
     build.py bare|node --archives DIR
 
-Its Debian is the base image of the embedded platform: the one that Docker has, else from DIR (the controller's cache), else
-made with mmdebstrap; on a machine without mmdebstrap (a laptop), Docker Hub's `debian`.
+Its Debian is the base image of the embedded platform: the one that Docker has, else from DIR (the controller's cache),
+else made with mmdebstrap; on a machine without mmdebstrap (a laptop), Docker Hub's `debian`.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import platform
 import shutil
@@ -32,17 +31,14 @@ def main() -> None:
     parser.add_argument("target", choices=["bare", "node"])
     parser.add_argument("--archives", type=Path, required=True)
     given = parser.parse_args()
-    inputs = images.hash_inputs({"context": {".": "node"}}, images.read_images()[SUITE])
+    inputs = images.hash_inputs({"context": {".": "node/image"}}, images.read_images()[SUITE])
     name = f"ccci-node:{given.target}-{inputs}"
     if images.local_inputs(name) != inputs:
         label = f"{images.LABEL}={inputs}"
         base = base_image(given.archives)
-        images.run(
-            ["docker", "build", "--quiet", "--tag", name, "--target", given.target, "--label", label]
-            + ["--build-arg", f"BASE={base}", str(HERE)],
-            900,
-        )
-    print(name)
+        command = ["docker", "build", "--quiet", "--tag", name, "--target", given.target, "--label", label]
+        images.run([*command, "--build-arg", f"BASE={base}", str(HERE / "image")], 900)
+    sys.stdout.write(f"{name}\n")
 
 
 def base_image(archives: Path) -> str:
