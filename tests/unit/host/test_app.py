@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import secrets as random
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from ccci_host import app_secrets, prepare, state
 from ccci_host.answer import Answer
 from ccci_host.app import Deployer, Order
 from ccci_host.compose import SecretSpec
-from ccci_host.docker import Client, DockerError
+from ccci_host.docker import STACK_LABEL, Client, DockerError
 
 ABRA = Path(__file__).parents[3] / "embedded" / "abra"
 IMAGE = "127.0.0.1:5000/ccci/base:bookworm"
@@ -143,28 +145,38 @@ class App:
 
     def remove(self) -> None:
         stack = self.scope["stack"]
-        for service in self.client.services(stack):
+        services = self.client.services(stack)
+        if services:  # a container that is made after its service went would keep its volume
+            wait_until(lambda: bool(self.client.containers(stack)), "a container comes")
+        for service in services:
             self.client.delete(f"/services/{service['ID']}")
-        deadline = time.monotonic() + 60
-        while self.client.containers(stack):
-            assert time.monotonic() < deadline, "containers stay"
-            time.sleep(0.3)
-        for kind in ("secrets", "configs", "networks"):
-            for one in self.client.get(f"/{kind}", filters={"name": [f"{stack}_"]}) or []:
-                self.client.delete(f"/{kind}/{one.get('ID') or one['Id']}")
-        for volume in self.client.get("/volumes", filters={"name": [f"{stack}_"]}).get("Volumes") or []:
-            for _ in range(20):
-                try:
-                    self.client.delete(f"/volumes/{volume['Name']}")
-                    break
-                except DockerError:
-                    time.sleep(0.3)
+        wait_until(lambda: not self.client.containers(stack), "the containers go")
+        for secret in self.client.get("/secrets", filters={"name": [f"{stack}_"]}) or []:
+            self.client.delete(f"/secrets/{secret['ID']}")
+        # By label: the name filter does not see networks that no task on this node uses.
+        label = {"label": [f"{STACK_LABEL}={stack}"]}
+        for network in self.client.get("/networks", filters=label):
+            wait_until(partial(self.deleted, f"/networks/{network['Id']}"), "the network goes")
+        for volume in self.client.get("/volumes", filters=label).get("Volumes") or []:
+            wait_until(partial(self.deleted, f"/volumes/{volume['Name']}"), "the volume goes")
+
+    def deleted(self, path: str) -> bool:
+        try:
+            self.client.delete(path)
+        except DockerError as error:
+            return error.status == 404
+        return True
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, f"waited 60 s until {what}"
+        time.sleep(0.2)
 
 
 @pytest.fixture
 def make_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    import os
-
     monkeypatch.setenv("PATH", f"{ABRA}:{os.environ['PATH']}")
     made: list[App] = []
 
