@@ -7,6 +7,7 @@
     images.py build ID --inputs HASH --wheels DIR --archive FILE    on a node
     images.py wait FILE --limit SECONDS                             on a node: until it is built, or that failed
     images.py load FILE                                             on a node
+    images.py push REF…                                             on a node
 
 An id is `<name>:<tag>`. `inputs` is a hash of everything that an image is made of, except for what Debian's archive
 says today; an image carries it as the label `ccci.inputs`. Standard library only: it runs on a node with Python 3.11.
@@ -27,6 +28,7 @@ import tomllib
 import urllib.error
 import urllib.request
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +226,12 @@ def load(archive: Path) -> None:
     run(["sh", "-c", 'zstd -q -dc "$1" | docker load', "load", str(archive)], 300)
 
 
+def push(refs: list[str]) -> None:
+    """All of them, as many at a time as there are processors: pushing is compressing."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda ref: run(["docker", "push", "--quiet", ref], 600), refs))
+
+
 def run(command: list[str], limit: int) -> None:
     """Runs one command; on failure says which, and the end of what it printed."""
     shown = f"`{' '.join(command)}`"
@@ -256,6 +264,8 @@ def main() -> None:
     verb.add_argument("--limit", type=int, required=True)
     verb = verbs.add_parser("load")
     verb.add_argument("archive", type=Path)
+    verb = verbs.add_parser("push")
+    verb.add_argument("refs", nargs="+")
     verbs.add_parser("decide")
     given = parser.parse_args()
     if given.verb == "plan":
@@ -268,6 +278,8 @@ def main() -> None:
         wait(given.archive, given.limit)
     elif given.verb == "load":
         load(given.archive)
+    elif given.verb == "push":
+        push(given.refs)
     elif given.verb == "decide":
         asked = json.load(sys.stdin)
         json.dump(decide(asked["plan"], asked["state"]), sys.stdout)
