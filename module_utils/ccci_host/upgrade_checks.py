@@ -3,15 +3,17 @@
 The observation is what `ccci_app` leaves in state.json before the upgrade (`before_upgrade`), and made again after it:
 
     {"services": {name: {"image": "ref", "digest": "sha256:…" or "", "version": int}},
-     "volumes":  {full name: {"name", "created", "mounts": ["app:/data", …]}},
+     "volumes":  {full name: {"name", "identity", "mounts": ["app:/data", …]}},
      "secrets":  {full name: id}}
 """
 
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from .deaths import up
@@ -51,14 +53,26 @@ def observe(client: Client, stack: str) -> dict[str, Any]:
 
 
 def _volume(client: Client, name: str) -> dict[str, Any]:
-    """`created` is empty for a volume that does not exist: its service has not run yet."""
+    """`identity` is empty for a volume that does not exist: its service has not run yet."""
     try:
-        created = client.get(f"/volumes/{name}").get("CreatedAt", "")
+        identity = volume_identity(client.get(f"/volumes/{name}"))
     except DockerError as error:
         if error.status != 404:
             raise
-        created = ""
-    return {"name": name, "created": created, "mounts": []}
+        identity = ""
+    return {"name": name, "identity": identity, "mounts": []}
+
+
+def volume_identity(volume: Mapping[str, Any]) -> str:
+    """What tells a volume from another one of the same name: inode and birth of its folder.
+
+    Not `CreatedAt`: the engine takes that from the data folder's last change of owner, mode or entries (seen on 20.10),
+    and databases change the owner at each start. It has to do where the folder cannot be looked at.
+    """
+    folder = PurePosixPath(str(volume.get("Mountpoint") or "/")).parent
+    command = ["stat", "--format=%d:%i:%W", "--", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    return done.stdout.strip() if done.returncode == 0 else str(volume.get("CreatedAt", ""))
 
 
 def judge(
@@ -140,9 +154,9 @@ def volumes(before: Mapping[str, Any], after: Mapping[str, Any], stack: str) -> 
             heir = _heir(old[name], {key: value for key, value in new.items() if key not in old})
             told = _short(heir, stack) if heir else "mounted no more"
             wrong.append(f"volume identity changed: {_short(name, stack)} → {told}")
-        elif old[name].get("created") and old[name]["created"] != new[name].get("created"):
-            wrong.append(f"volume {_short(name, stack)} was made anew: created {old[name]['created']}, "
-                         f"now {new[name].get('created') or 'gone'}")  # fmt: skip
+        elif old[name].get("identity") and old[name]["identity"] != new[name].get("identity"):
+            fate = "was made anew" if new[name].get("identity") else "is gone"
+            wrong.append(f"volume identity changed: {_short(name, stack)} {fate}")
     kept = f"{len(old)} kept: {', '.join(_short(name, stack) for name in sorted(old))}" if old else "none to keep"
     return Judgement(
         "volumes_kept", not wrong, "every volume of before is still mounted, and is the same object",

@@ -53,9 +53,9 @@ def test_a_digest_inside_the_reference_counts_too() -> None:
     assert checks.images(before, {"app": image("1", "sha256:b")}).observed == "app: r/nginx:1 → r/nginx:1"
 
 
-def volume(name: str, created: str = "2026-01-01T00:00:00Z", mounts: tuple[str, ...] = ()) -> dict[str, Any]:
+def volume(name: str, identity: str = "1:2:3", mounts: tuple[str, ...] = ()) -> dict[str, Any]:
     full = f"{STACK}_{name}"
-    return {full: {"name": full, "created": created, "mounts": list(mounts)}}
+    return {full: {"name": full, "identity": identity, "mounts": list(mounts)}}
 
 
 def test_volumes_that_are_kept() -> None:
@@ -76,11 +76,11 @@ def test_the_heir_of_a_volume_is_what_stands_in_its_place() -> None:
 
 
 def test_a_volume_that_nothing_replaces_and_one_made_anew() -> None:
-    before = {**volume("content"), **volume("data", created="2026-01-01T00:00:00Z")}
-    one = checks.volumes(before, volume("data", created="2026-02-02T00:00:00Z"), STACK)
+    before = {**volume("content"), **volume("data", identity="1:2:3")}
+    one = checks.volumes(before, volume("data", identity="1:2:4"), STACK)
     assert not one.ok
     assert "volume identity changed: content → mounted no more" in one.observed
-    assert "volume data was made anew" in one.observed
+    assert "data was made anew" in one.observed
 
 
 def test_secrets() -> None:
