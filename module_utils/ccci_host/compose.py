@@ -110,7 +110,7 @@ def check_raw(files: Mapping[str, str]) -> None:
     """What abra checks before variables are known: every compose file is valid, and durations are written out."""
     for name in sorted(files):
         if name.rpartition("/")[2].startswith("compose") and name.endswith((".yml", ".yaml")):
-            _shaped(load(files[name], name), Walk({}))
+            _shaped(load(files[name], name), Walk(None))
 
 
 def _load(files: Mapping[str, str], name: str) -> Map:

@@ -19,12 +19,14 @@ MOST_TEXT = 4 * 1024 * 1024  # characters in all values once variables are fille
 
 @dataclass
 class Walk:
-    """Where the walk is, and what it may still write."""
+    """What fills in variables (None: nothing is known yet, they stay as they are), and how much may still be written."""
 
-    env: Mapping[str, str]
+    env: Mapping[str, str] | None
     room: int = MOST_TEXT
 
     def text(self, text: str, place: Place, path: str) -> str:
+        if self.env is None:
+            return text
         try:
             filled = interpolate(text, self.env)
         except ValueError as error:
@@ -46,6 +48,8 @@ def scalar(convert: Callable[[Any, Any], Any]) -> Shape:
 
     def shape(value: Any, walk: Walk, place: Place, path: str) -> Any:
         filled = walk.text(value, place, path) if isinstance(value, str) else value
+        if walk.env is None and isinstance(value, str) and "$" in value and convert is not values.duration:
+            return value
         try:
             return convert(filled, value)
         except ValueError as error:
