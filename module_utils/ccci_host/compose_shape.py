@@ -19,7 +19,7 @@ MOST_TEXT = 4 * 1024 * 1024  # characters in all values once variables are fille
 
 @dataclass
 class Walk:
-    """What fills in variables (None: nothing is known yet, they stay as they are), and how much may still be written."""
+    """What fills in variables (None: not known yet, they stay as they are), and how much may still be written."""
 
     env: Mapping[str, str] | None
     room: int = MOST_TEXT

@@ -203,8 +203,8 @@ class TestCheckRaw:
     def test_every_compose_file_is_checked_in_sub_folders_too(self) -> None:
         good = HEAD + "    deploy: {replicas: 1}\n    hostname: ${UNSET}\n"
         check_raw({"compose.yml": good, "other.yml": "[", "README.md": "["})
+        bad = "services:\n  app:\n    stop_grace_period: $GRACE\n"
         with pytest.raises(ComposeError, match=r"^extra/compose\.x\.yml:3: .*'duration'"):
-            bad = "services:\n  app:\n    stop_grace_period: $GRACE\n"
             check_raw({"compose.yml": good, "extra/compose.x.yml": bad})
 
     def test_an_overlay_may_lack_what_another_file_has(self) -> None:

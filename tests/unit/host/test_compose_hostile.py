@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import tracemalloc
 
@@ -14,7 +15,7 @@ LETTERS = "abcdefghijk"
 
 def chain(first: str, line: str) -> str:
     """Anchors of which each refers to the one before nine times."""
-    pairs = zip(LETTERS, LETTERS[1:], strict=False)
+    pairs = itertools.pairwise(LETTERS)
     return first + "".join(line.format(name=b, all=", ".join([f"*{a}"] * 9)) for a, b in pairs)
 
 
