@@ -1,0 +1,92 @@
+"""The fixture `app`: the deployed app as a test sees it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import requests
+
+from ccci.testing import node
+from ccci.testing.context import Context
+from ccci.testing.node import Done
+from ccci_probe.connection import session
+
+SECRETS_FILE = "secrets.json"
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0  # seconds
+
+
+class App:
+    """`domain`, `url`, `version` (of the ref under test, when it is a published one), `recipe`, `stack`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.recipe, self.domain, self.url = context.recipe, context.domain, context.url
+        self.stack, self.version = context.stack, context.version
+
+    def http(self, retry_for: float = 60.0) -> Http:
+        """A client with cookies of its own; paths are relative to the app's url."""
+        return Http(self._context, retry_for)
+
+    def exec_in(
+        self, service: str, argv: Sequence[str], stdin: str | None = None, user: str = "", limit: float = 60.0
+    ) -> Done:
+        """Runs a command in a service: `rc`, `stdout`, `stderr`. No shell reads it; `limit` is in seconds."""
+        return node.exec_in(self._context, service, argv, stdin, user, limit)
+
+    def secret(self, name: str) -> str:
+        """A secret that was made in this run. KeyError names those there are."""
+        path = Path(self._context.run_dir) / SECRETS_FILE
+        known: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+        if name not in known:
+            raise KeyError(f"there is no secret {name!r}; this run made {', '.join(sorted(known)) or 'none'}")
+        return known[name]
+
+
+class Http:
+    """requests, through the ingress, with one rule for retries: transport errors and statuses of 500 and more are
+    asked again until `retry_for` seconds are over, everything else is an answer. Retries are kept in `retried`."""
+
+    def __init__(self, context: Context, retry_for: float) -> None:
+        self.session = session(context.ingress_address or None, context.ca_file or None)
+        self._base = context.url.rstrip("/") + "/"
+        self._retry_for = retry_for
+        self.retried: list[str] = []
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.request("GET", path, **options)
+
+    def head(self, path: str, **options: Any) -> requests.Response:
+        return self.request("HEAD", path, **options)
+
+    def post(self, path: str, **options: Any) -> requests.Response:
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> requests.Response:
+        return self.request("PUT", path, **options)
+
+    def delete(self, path: str, **options: Any) -> requests.Response:
+        return self.request("DELETE", path, **options)
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """The last answer, whatever its status; the last transport error when there never was an answer."""
+        deadline, pause = time.monotonic() + self._retry_for, FIRST_PAUSE
+        options.setdefault("timeout", 30)
+        address = urljoin(self._base, path.lstrip("/") if "://" not in path else path)
+        while True:
+            try:
+                response = self.session.request(method, address, **options)
+                if response.status_code < 500 or time.monotonic() + pause > deadline:
+                    return response
+                why = f"status {response.status_code}"
+            except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+                if time.monotonic() + pause > deadline or isinstance(error, requests.exceptions.SSLError):
+                    raise
+                why = type(error).__name__
+            self.retried.append(f"{method} {address}: {why}")
+            time.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * 1.5)

@@ -1,0 +1,167 @@
+"""The pytest plugin for recipe tests: fixtures, and a file with what became of each test.
+
+The module ccci_pytest loads it with `-p ccci.testing.plugin`. Outside a run it only says that there is no app.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ccci.testing.app import App
+from ccci.testing.context import VARIABLE, Context, load
+from ccci.testing.pages import AppPage, Pages
+
+EVIDENCE_LIMIT = 4000  # characters
+# Not the recipe's fault: the controller has no browser, the node or the ingress cannot be reached.
+OURS = ("NoBrowserError", "NodeError", "ConnectTimeout")
+_NO_REASON = ("", "unconditional skip", "skipped")
+_pages_key = pytest.StashKey[Pages]()
+
+
+@pytest.fixture(scope="session")
+def ccci_context() -> Context:
+    context = load()
+    if context is None:
+        pytest.fail(f"{VARIABLE} is not set: recipe tests run inside `ccci play`", pytrace=False)
+    return context
+
+
+@pytest.fixture(scope="session")
+def app(ccci_context: Context) -> App:
+    """The deployed app: domain, url, version, http(), exec_in(service, argv), secret(name)."""
+    return App(ccci_context)
+
+
+@pytest.fixture(scope="session")
+def ccci_browser(ccci_context: Context) -> Iterator[Any]:
+    """One browser for all tests of a run."""
+    from ccci_probe.browser import browser
+
+    with browser(ccci_context.ingress_address or None, ccci_context.spki_file or None) as made:
+        yield made
+
+
+@pytest.fixture
+def ccci_pages(ccci_browser: Any, ccci_context: Context, request: pytest.FixtureRequest) -> Iterator[Pages]:
+    pages = Pages(ccci_browser, ccci_context)
+    request.node.stash[_pages_key] = pages
+    yield pages
+    pages.close()
+
+
+@pytest.fixture
+def page(ccci_pages: Pages) -> AppPage:
+    """A page of a fresh browser context, with goto_with_retry, find_in_frames, find_text, keep_picture and console."""
+    return ccci_pages.fresh()
+
+
+@pytest.fixture
+def fresh_context(ccci_pages: Pages) -> Callable[[], AppPage]:
+    """Makes a further page in a browser context of its own, for what another person would see."""
+    return ccci_pages.fresh
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    context = load()
+    if context is not None:
+        config.pluginmanager.register(Recorder(context), "ccci-recorder")
+
+
+class Recorder:
+    """Writes what happens as it happens, so that a test that never ends is known by name."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._began: dict[str, float] = {}
+        self._worst: dict[str, dict[str, Any]] = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._write({"discovered": [self._id(item.nodeid) for item in session.items]})
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._write({"broken": report.nodeid, "evidence": str(report.longrepr)[-EVIDENCE_LIMIT:]})
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._began[nodeid] = time.time()
+        self._write({"started": self._id(nodeid)})
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, None]:
+        outcome = yield
+        report = outcome.get_result()
+        pages = item.stash.get(_pages_key, None)
+        if pages is None:
+            return
+        if report.when == "call" and report.failed and pages.open:
+            self._picture(item.name, pages.open[-1])
+        if report.when == "call":
+            report.ccci_artefacts = list(pages.kept)
+            report.ccci_console = "\n".join(page.console.told() for page in pages.open).strip()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        known = self._worst.get(report.nodeid)
+        red = known is not None and known["outcome"] in ("fail", "error")
+        if (report.when == "call" and known is None) or report.skipped or (report.failed and not red):
+            self._worst[report.nodeid] = known = self._result(report)
+        if report.when == "teardown" and known is not None:
+            began = self._began.get(report.nodeid, time.time())
+            self._write({"result": {**known, "start": round(began, 3), "end": round(time.time(), 3)}})
+
+    def _picture(self, name: str, page: AppPage) -> None:
+        from playwright.sync_api import Error
+
+        try:
+            page.keep_picture(f"{name}-failed", f"{name}, when it failed")
+        except Error:
+            return  # the page is gone; the test's own failure says more
+
+    def _id(self, nodeid: str) -> str:
+        return f"{self._context.recipe}.{nodeid.rpartition('::')[2].partition('[')[0]}"
+
+    def _result(self, report: pytest.TestReport) -> dict[str, Any]:
+        outcome, observed, evidence = _judged(report)
+        console = getattr(report, "ccci_console", "")
+        texts = [evidence, f"console of the page:\n{console}" if console else "", report.caplog]
+        kept = "\n".join(text for text in texts if text)[-EVIDENCE_LIMIT:]
+        fields = {"expected": "the test passes" if outcome in ("fail", "error") else None, "observed": observed}
+        check = report.nodeid.partition("[")[2].rstrip("]") or None
+        return {
+            "id": self._id(report.nodeid), "outcome": outcome, "check": check, "evidence": kept or None, **fields,
+            "artefacts": getattr(report, "ccci_artefacts", []),
+        }  # fmt: skip
+
+    def _write(self, line: dict[str, Any]) -> None:
+        descriptor = os.open(self._context.results, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _judged(report: pytest.TestReport) -> tuple[str, str | None, str]:
+    """Outcome, observed, evidence."""
+    expected_failure = getattr(report, "wasxfail", None)
+    if expected_failure is not None:
+        reason = f"expected to fail: {expected_failure.removeprefix('reason: ')}"
+        if report.passed:
+            return "fail", f"it passed, although it is marked as {reason}", ""
+        return ("skip", None, reason) if expected_failure.strip() else ("error", "xfail without a reason", "")
+    if report.skipped:
+        told = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = told.removeprefix("Skipped: ").removeprefix("Skipped").strip()
+        return ("error", "skipped without a reason", "") if reason.lower() in _NO_REASON else ("skip", None, reason)
+    if report.passed:
+        return "pass", None, ""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    said = crash.message if crash is not None else report.longreprtext
+    first = said.strip().split("\n")[0]
+    kind = first.partition(":")[0].rpartition(".")[2]
+    outcome = "error" if report.when != "call" or kind in OURS else "fail"
+    where = f" ({Path(crash.path).name}:{crash.lineno})" if crash is not None else ""
+    return outcome, f"{first[:600]}{where}", report.longreprtext[-EVIDENCE_LIMIT:]
