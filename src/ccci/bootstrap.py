@@ -21,7 +21,7 @@ STAMP = "bootstrapped.json"
 PLAYBOOK = "bootstrap.yml"
 # What a node's set-up is made from. When one of these changes, the node is set up again.
 _ROLES = ("host_setup", "ingress", "registry", "abra_cli", "backupbot")
-_PARTS = ("embedded", "module_utils", *(f"roles/{role}" for role in _ROLES), f"playbooks/{PLAYBOOK}")
+_PARTS = ("embedded", "module_utils/ccci_host", *(f"roles/{role}" for role in _ROLES), f"playbooks/{PLAYBOOK}")
 _NOISE = ("__pycache__", ".pyc")
 CHANGES = (
     "packages from Debian: Docker Engine (unless there is one), git and a few tools",

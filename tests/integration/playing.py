@@ -65,12 +65,12 @@ class Player:
         return Played(done.returncode, data, done.stdout, done.stderr)
 
     def play(self, recipe: str, *words: str, limit: float = LIMIT) -> Played:
-        return self.run("play", recipe, "--format", "json", *words, limit=limit)
+        return self.run("play", recipe, "--format", "json", "--yes", *words, limit=limit)
 
     def start(self, recipe: str, *words: str) -> subprocess.Popen[str]:
         """A play in the background, in a process group of its own."""
         return subprocess.Popen(
-            self.command("play", recipe, "--format", "json", *words), cwd=PROJECT, env=self.environment, text=True,
+            self.command("play", recipe, "--format", "json", "--yes", *words), cwd=PROJECT, env=self.environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 

@@ -114,3 +114,19 @@ def test_a_killed_engine_is_started_again_with_everything_on_it(again: object, i
     done = bootstrap(inventory)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     wait_until(bare, "docker service ls --format '{{.Name}} {{.Replicas}}' | grep -qx 'ccci-backupbot_app 1/1'")
+
+
+def test_an_ingress_of_somebody_else_is_verified(again: object, inventory: Path) -> None:
+    """The Traefik that is there, seen as one that ccci does not manage."""
+    done = bootstrap(inventory, "-e", "ingress_mode=existing")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "existing | Assert that an ingress is there" in done.stdout
+    assert recap(done)["changed"] == 0
+
+
+def test_a_recipe_is_played_over_ssh(again: object, inventory: Path, bare: Machine, runs: Path) -> None:
+    """The same command as everywhere, with -i. Whether the node is set up, the command line finds out itself."""
+    played = Player(str(inventory), runs).play("custom-html", "--yes")
+    assert played.code == 0, played.err[-4000:]
+    assert played.json["verdict"] == "pass"
+    assert not bare.sh("docker stack ls --format '{{.Name}}' | grep -v ^ccci- || true").strip()

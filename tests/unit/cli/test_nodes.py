@@ -48,11 +48,11 @@ def test_the_fingerprint_follows_names_and_contents_and_nothing_else(tmp_path):
             path.write_text(text)
         return bootstrap.fingerprint(tmp_path / "p")
 
-    first = project(embedded__a="1", module_utils__b="2")
-    assert project(embedded__a="1", module_utils__b="2", docs__c="3") == first
-    assert project(embedded__a="1", module_utils__b="2", **{"embedded____pycache____x.pyc": "4"}) == first
-    assert project(embedded__a="2", module_utils__b="2") != first
-    assert project(embedded__c="1", module_utils__b="2") != first
+    first = project(embedded__a="1", module_utils__ccci_host__b="2")
+    assert project(embedded__a="1", module_utils__ccci_host__b="2", docs__c="3") == first
+    assert project(embedded__a="1", module_utils__ccci_host__b="2", **{"embedded____pycache____x.pyc": "4"}) == first
+    assert project(embedded__a="2", module_utils__ccci_host__b="2") != first
+    assert project(embedded__c="1", module_utils__ccci_host__b="2") != first
     assert project(embedded__a="1") != first
 
 
