@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from nodes import Machine, bootstrap, machine, over_ssh, wait_until, write_inventory
+from playing import Player
 
 from ccci import paths
 
@@ -126,7 +127,7 @@ def test_an_ingress_of_somebody_else_is_verified(again: object, inventory: Path)
 
 def test_a_recipe_is_played_over_ssh(again: object, inventory: Path, bare: Machine, runs: Path) -> None:
     """The same command as everywhere, with -i. Whether the node is set up, the command line finds out itself."""
-    played = Player(str(inventory), runs).play("custom-html", "--yes")
+    played = Player(str(inventory), runs).play("custom-html")
     assert played.code == 0, played.err[-4000:]
     assert played.json["verdict"] == "pass"
     assert not bare.sh("docker stack ls --format '{{.Name}}' | grep -v ^ccci- || true").strip()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nodes import Machine, bootstrap, machine, over_ssh, through_docker, wait_until, write_inventory
 
-pytestmark = pytest.mark.docker
+pytestmark = pytest.mark.nested
 
 
 @pytest.fixture(scope="module")
