@@ -25,10 +25,16 @@ def render(result: dict[str, Any], events: Sequence[dict[str, Any]], run_dir: Pa
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"seconds": words.seconds, "when": _when, "thing": _thing}
-    environment.globals |= {"symbols": words.SYMBOLS, "meaning": words.MEANING, "difference": words.difference}
+    environment.globals |= {
+        "symbols": words.SYMBOLS,
+        "meaning": words.MEANING,
+        "difference": words.difference,
+        "remark": words.remark,
+    }
     return environment.get_template("report.html.j2").render(
         result=result,
         chart=timeline.chart(clean.plain_data(list(events))),
+        red=[item for tier in result["tiers"] for item in tier["assertions"] if item["outcome"] in words.RED],
         pictures=_pictures(result, run_dir),
         logs=_logs(result, run_dir),
         images=_images(result["facts"].get("images")),

@@ -16,7 +16,7 @@ from ccci.report.model import Result
 
 LOG_LINES = 8
 NARROW = 60  # columns; below that causes stand under the table
-RED = ("fail", "error", "missing")
+FOREIGN_SHOWN = 3
 
 
 def print_result(result: Result, console: Console) -> None:
@@ -24,7 +24,7 @@ def print_result(result: Result, console: Console) -> None:
     data = clean.plain_data(result.to_json())
     for tier in data["tiers"]:
         for item in tier["assertions"]:
-            if item["outcome"] in RED:
+            if item["outcome"] in words.RED:
                 console.print(Padding(Group(*_failure(item, data)), (0, 0, 1, 0)))
     console.print(_table(data, console.width))
     console.print()
@@ -44,7 +44,8 @@ def _failure(item: dict[str, Any], result: dict[str, Any]) -> Iterable[Renderabl
     for line in words.difference(item["expected"], item["observed"]):
         label = {"-": "expected", "+": "observed"}.get(line[:1], "")
         yield Text(f"{label:<9} {line[2:]}", {"-": "green", "+": "red"}.get(line[:1], ""))
-    yield Text.assemble(("cause     ", "bold"), item["cause"] or item["outcome"])
+    if item["cause"] and item["cause"] not in (item["observed"] or ""):
+        yield Text.assemble(("cause     ", "bold"), item["cause"])
     if item["hint"]:
         yield Text.assemble(("hint      ", "bold"), item["hint"])
     for line in words.last_lines(item["evidence"], LOG_LINES):
@@ -65,7 +66,7 @@ def _table(result: dict[str, Any], width: int) -> Table:
         verdict = Text(f"{words.SYMBOLS[tier['verdict']]} {tier['verdict']}", words.COLOURS[tier["verdict"]])
         # Text, not str: what a service printed must not be read as markup.
         row = [Text(tier["tier"]), verdict, Text(_checks(tier)), Text(words.seconds(tier["seconds"]))]
-        table.add_row(*row, *([Text(_remark(tier))] if width >= NARROW else []))
+        table.add_row(*row, *([Text(words.remark(tier))] if width >= NARROW else []))
     return table
 
 
@@ -74,21 +75,9 @@ def _checks(tier: dict[str, Any]) -> str:
     return f"{passed}" if passed == len(tier["assertions"]) else f"{passed} of {len(tier['assertions'])}"
 
 
-def _remark(tier: dict[str, Any]) -> str:
-    """What the table says about a tier: why it is not green, or what a reader of a green one should know."""
-    parts = [tier["cause"]] if tier["cause"] else []
-    if tier["failure_id"]:
-        parts.append(f"[{tier['failure_id']}]")
-    if tier["prerequisite"]:
-        parts.append("prerequisite")
-    parts += [f"{item['id']} skipped: {item['cause']}" for item in tier["assertions"] if item["outcome"] == "skip"]
-    parts += [item["observed"] for item in tier["assertions"] if (item["observed"] or "").startswith("no-op")]
-    return clean.one_line("; ".join(dict.fromkeys(parts)).replace("; [", " ["))
-
-
 def _afterwards(result: dict[str, Any], width: int) -> Iterable[Text]:
     if width < NARROW:
-        yield from (Text(f"{tier['tier']}: {_remark(tier)}") for tier in result["tiers"] if _remark(tier))
+        yield from (Text(f"{tier['tier']}: {words.remark(tier)}") for tier in result["tiers"] if words.remark(tier))
     time = result["time"]
     parts = ", ".join(f"{what} {words.seconds(value)}" for what, value in time["by"].items())
     yield Text(
@@ -102,8 +91,11 @@ def _afterwards(result: dict[str, Any], width: int) -> Iterable[Text]:
         yield Text(f"note      {clean.one_line(note)}", "dim")
     for left in result["left_behind"]:
         yield Text(f"left      {named(left)}", "bold red")
-    for foreign in result["foreign"]:
-        yield Text(f"foreign   {named(foreign)} changed meanwhile; it is not of this run", "dim")
+    if result["foreign"]:
+        names = ", ".join(named(thing) for thing in result["foreign"][:FOREIGN_SHOWN])
+        more = len(result["foreign"]) - FOREIGN_SHOWN
+        also = f" and {more} more" if more > 0 else ""
+        yield Text(f"foreign   {names}{also} changed meanwhile; not of this run", "dim")
     folder = paths.runs_dir() / result["run"]["id"]
     if (folder / "report.html").exists():
         yield Text(f"report    {folder / 'report.html'}", "dim")

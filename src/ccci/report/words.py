@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 from ccci.report import clean
 
+RED = ("fail", "error", "missing")
 SYMBOLS = {
     "pass": "✓", "fail": "✗", "error": "!", "missing": "?", "skip": "–", "not reached": "·", "interrupted": "■",
 }  # fmt: skip
@@ -47,3 +49,15 @@ def difference(expected: str | None, observed: str | None, limit: int = 12) -> l
 def last_lines(text: str | None, count: int) -> list[str]:
     lines = [line.rstrip() for line in clean.plain(text or "").splitlines() if line.strip()]
     return lines[-count:]
+
+
+def remark(tier: dict[str, Any]) -> str:
+    """What a table says about a tier of result.json: why it is not green, or what a reader of a green one should know."""
+    parts = [tier["cause"]] if tier["cause"] else []
+    if tier["failure_id"]:
+        parts.append(f"[{tier['failure_id']}]")
+    if tier["prerequisite"]:
+        parts.append("prerequisite")
+    parts += [f"{item['id']} skipped: {item['cause']}" for item in tier["assertions"] if item["outcome"] == "skip"]
+    parts += [item["observed"] for item in tier["assertions"] if (item["observed"] or "").startswith("no-op")]
+    return clean.one_line("; ".join(dict.fromkeys(parts)).replace("; [", " ["))
