@@ -90,7 +90,9 @@ def allow_ssh(machine: Machine, folder: Path, user: str = "root") -> Path:
     return key
 
 
-def write_inventory(folder: Path, machine: Machine, variables: dict[str, object]) -> Path:
+def write_inventory(
+    folder: Path, machine: Machine, variables: dict[str, object], group: str = "ccci_ssh_nodes"
+) -> Path:
     """An inventory as a person would write it for one machine: the embedded platform, and how to reach the machine."""
     inventory = folder / "inventory"
     (inventory / "group_vars" / "all").mkdir(parents=True, exist_ok=True)
@@ -104,7 +106,7 @@ def write_inventory(folder: Path, machine: Machine, variables: dict[str, object]
             "hosts": {"ccci_controller": controller},
             "children": {
                 "ccci_nodes": {
-                    "hosts": {machine.name: variables},
+                    "children": {group: {"hosts": {machine.name: variables}}},
                     "vars": {"ansible_python_interpreter": "/usr/bin/python3"},
                 }
             },

@@ -9,7 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nodes import BUILD_LIMIT, PROJECT, START_LIMIT, Machine, run, through_docker, wait_until, write_inventory
+from nodes import (
+    BUILD_LIMIT,
+    PROJECT,
+    START_LIMIT,
+    Machine,
+    bootstrap,
+    run,
+    through_docker,
+    wait_until,
+    write_inventory,
+)
 
 from ccci import paths
 
@@ -48,3 +58,11 @@ def test_a_node_is_started_once_and_again_when_it_stopped(node: Machine, tmp_pat
     run(["docker", "stop", "--time", "2", node.name], START_LIMIT)
     assert "| CHANGED" in start(node, inventory)
     wait_until(node, "docker node ls")  # its Docker data are in a volume: the swarm is still there
+
+
+def test_check_mode_ends_where_the_node_would_be_started(node: Machine, tmp_path: Path) -> None:
+    inventory = write_inventory(tmp_path, node, through_docker(node), group="ccci_nested_nodes")
+    done = bootstrap(inventory, "--check")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert f"Would start the container {node.name}" in done.stdout
+    assert run(["docker", "inspect", node.name], START_LIMIT, check=False).returncode != 0
