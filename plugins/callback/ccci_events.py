@@ -24,6 +24,7 @@ description:
 """
 
 PR_SET_PDEATHSIG = 1
+ON_THE_CONTROLLER = ("ccci_record", "ccci_verdict")  # action plugins without a module: the node is not asked
 
 
 class CallbackModule(CallbackBase):
@@ -82,7 +83,7 @@ class CallbackModule(CallbackBase):
             name=task.get_name().strip(),
             module=module,
             host=str(result._host),
-            on="controller" if delegated else "node",
+            on="controller" if delegated or module in ON_THE_CONTROLLER else "node",
             start=self._began.get(task._uuid),
             end=time.time(),
             outcome=outcome,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -25,14 +24,16 @@ def print_result(result: Result, console: Console) -> None:
     for tier in data["tiers"]:
         for item in tier["assertions"]:
             if item["outcome"] in words.RED:
-                console.print(Padding(Group(*_failure(item, data)), (0, 0, 1, 0)))
+                for line in _failure(item, data):
+                    console.print(line, soft_wrap=True)  # so that paths and commands can be copied
+                console.print()
     console.print(_table(data, console.width))
     console.print()
     for line in _afterwards(data, console.width):
         console.print(line, soft_wrap=True)
 
 
-def _failure(item: dict[str, Any], result: dict[str, Any]) -> Iterable[RenderableType]:
+def _failure(item: dict[str, Any], result: dict[str, Any]) -> Iterable[Text]:
     colour = words.COLOURS[item["outcome"]]
     head = Text.assemble((item["id"], f"bold {colour}"), f"  {item['title']}")
     if item["failure_id"]:

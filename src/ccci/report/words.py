@@ -52,7 +52,7 @@ def last_lines(text: str | None, count: int) -> list[str]:
 
 
 def remark(tier: dict[str, Any]) -> str:
-    """What a table says about a tier of result.json: why it is not green, or what a reader of a green one should know."""
+    """What a table says about a tier of result.json: why it is not green, or what is worth knowing of a green one."""
     parts = [tier["cause"]] if tier["cause"] else []
     if tier["failure_id"]:
         parts.append(f"[{tier['failure_id']}]")
