@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ccci_host.docker import STACK_LABEL, Client
+
 PROBES: list[tuple[str, str, str]] = []  # rule, question, answer
 
 
@@ -25,9 +27,10 @@ def inspect(kind: str, name: str) -> dict[str, Any]:
 
 
 def names(kind: str, prefix: str) -> list[str]:
+    """Every object of a kind whose name begins like this. (Docker's own name filters mean another thing per kind.)"""
     field = "{{.Names}}" if kind == "container" else "{{.Name}}"
     everything = ["--all"] if kind == "container" else []
-    listed = docker(kind, "ls", *everything, "--filter", f"name={prefix}", "--format", field).split()
+    listed = docker(kind, "ls", *everything, "--format", field).split()
     return sorted(name for name in listed if name.startswith(prefix))
 
 
@@ -55,12 +58,20 @@ class Swarm:
         return True
 
 
+def tasks_of(prefix: str) -> list[str]:
+    """Tasks of stacks whose name begins like this; they are there until their containers are."""
+    labels = {task["ID"]: task["Spec"]["ContainerSpec"].get("Labels") or {} for task in Client().get("/tasks") or []}
+    return [identity for identity, own in labels.items() if own.get(STACK_LABEL, "").startswith(prefix)]
+
+
 def remove_all(prefix: str) -> None:
     """Everything whose name begins like this, by plain docker commands, in the order that works."""
     for name in names("service", prefix):
         docker("service", "rm", name, check=False)
-    if containers := names("container", prefix):
-        docker("container", "rm", "--force", *containers, check=False)  # faster than waiting for swarm to stop them
+    # Networks and volumes go only after the tasks that use them.
+    deadline = time.monotonic() + 30
+    while tasks_of(prefix) and time.monotonic() < deadline:
+        time.sleep(0.2)
     Swarm().gone("container", prefix)
     for kind in ("config", "secret", "network", "volume"):
         deadline = time.monotonic() + 30

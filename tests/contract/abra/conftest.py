@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from abra_adapter import BINARY, Abra
 from abra_recipes import IMAGES, Source, plain_recipe
-from abra_swarm import PROBES, Probe, Swarm, docker, names, remove_all, stack_of
+from abra_swarm import PROBES, Probe, Swarm, inspect, names, remove_all, stack_of
 
 PREFIX = f"a{secrets.token_hex(2)}"
 _COUNT = itertools.count(1)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def _nothing_stays_behind() -> Iterator[None]:
     yield
-    if not any(names(kind, PREFIX) for kind in ("service", "container")) and not docker("info", check=False):
-        return  # no Docker here: only the tests that need none were run
     kinds = ("service", "container", "config", "secret", "network", "volume")
     left = {kind: found for kind in kinds if (found := names(kind, PREFIX))}
     remove_all(PREFIX)
@@ -29,11 +26,10 @@ def _nothing_stays_behind() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def swarm() -> Swarm:
+def swarm(_nothing_stays_behind: None) -> Swarm:
+    """What a test that needs Docker asks for."""
     for image in IMAGES:
-        if subprocess.run(
-            ["docker", "image", "inspect", image], capture_output=True, timeout=30, check=False
-        ).returncode:
+        if not inspect("image", image):
             pytest.fail(f"The image {image} is not here. Set the embedded platform up: make platform")
     return Swarm()
 
@@ -77,11 +73,11 @@ def new_domain() -> Callable[[], str]:
 
 
 @pytest.fixture
-def domain(new_domain: Callable[[], str]) -> Iterator[str]:
+def domain(request: pytest.FixtureRequest, new_domain: Callable[[], str]) -> Iterator[str]:
     """A name for one app; whatever exists under it is removed in the end."""
     name = new_domain()
     yield name
-    if any(names(kind, stack_of(name)) for kind in ("service", "secret", "volume", "config", "network")):
+    if "swarm" in request.fixturenames:
         remove_all(stack_of(name))
 
 
