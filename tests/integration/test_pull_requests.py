@@ -36,7 +36,8 @@ def test_1_a_good_change_passes(play):
         assert (played.run_dir / name).stat().st_size > 100, name
     assert list((played.run_dir / "logs").glob("app*.log")), "the service's log was not kept"
     tasks = [event for event in played.events() if event["type"] == "task" and event.get("on") == "node"]
-    assert 0 < len(tasks) <= 14, [task["name"] for task in tasks]
+    life = [task["name"] for task in tasks if task.get("tier") != "custom"]  # the recipe's own tests are its own affair
+    assert 0 < len(life) <= 14, life
 
 
 def test_2_a_wrong_health_port_fails_in_upgrade_within_seconds(play):
