@@ -218,7 +218,7 @@ def save(ref: str, archive: Path) -> None:
     """Written under another name first: an archive that exists is whole."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     part = archive.with_suffix(".part")
-    run(["sh", "-c", 'docker save "$1" | zstd -q -T0 -3 -f -o "$2"', "save", ref, str(part)], 300)
+    run(["sh", "-c", 'docker save "$1" | zstd -q -T0 -1 -f -o "$2"', "save", ref, str(part)], 300)
     part.rename(archive)
 
 
