@@ -53,6 +53,9 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         self._began[task._uuid] = time.time()
+        module = task.action.rsplit(".", 1)[-1]
+        if module.startswith("ccci_") and module not in ON_THE_CONTROLLER:
+            self._write("begin", tier=task.get_vars().get("ccci_tier"), name=task.get_name().strip(), module=module)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._task(result, "ok")

@@ -205,7 +205,7 @@ def _planned(
 def _unplanned(name: str, checks: list[Check], stream: Sequence[Event]) -> Assertion:
     event = next(event for event in stream if event["type"] == "result" and str(event.get("id") or name) == name)
     tier = _tier_of(event, name)
-    return with_checks(Assertion(name, tier, "assertion", "A result that the plan did not expect", PASS, False), checks)
+    return with_checks(Assertion(name, tier, "assertion", name, PASS, False), checks)
 
 
 def _tier_of(event: Event, name: str = "") -> str:

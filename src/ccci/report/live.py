@@ -29,11 +29,10 @@ class LiveView:
         self._console = console
         self._began = time.monotonic()
         self._estimates = past_seconds(paths.runs_dir(), str(plan["recipe"]["name"]))
-        self._titles = {str(item["id"]): str(item["title"]) for item in plan["expected"]}
         self._tier: str | None = None
         self._tier_began = self._began
         self._worst = "pass"
-        self._checks = 0
+        self._checks: set[str] = set()
         self._doing = "starting ansible-playbook"
         self._sign = ""
         self._spoke = self._began
@@ -49,14 +48,16 @@ class LiveView:
     def on_event(self, event: Event) -> None:
         kind = event.get("type")
         tier = event.get("tier")
-        if kind in ("task", "result", "progress") and isinstance(tier, str) and tier != self._tier:
+        if kind in ("begin", "task", "result", "progress") and isinstance(tier, str) and tier != self._tier:
             self._end_tier()
-            self._begin_tier(tier)
+            self._begin_tier(tier, _name(event) if kind == "begin" else "…")
         if kind == "progress":
             self._sign = clean.one_line(str(event.get("text", "")))
             self._plainly(self._sign)
         elif kind == "result":
             self._result(event)
+        elif kind == "begin":
+            self._doing, self._sign = _name(event), ""
         elif kind == "task":
             self._task(event)
         elif kind == "signal":
@@ -81,25 +82,24 @@ class LiveView:
             self._live.update(Text(""), refresh=True)
             self._live.stop()
 
-    def _begin_tier(self, tier: str) -> None:
+    def _begin_tier(self, tier: str, doing: str) -> None:
         self._tier, self._tier_began = tier, time.monotonic()
-        self._worst, self._checks, self._sign = "pass", 0, ""
-        self._doing = "working"
-        self._plainly("…", always=True)
+        self._worst, self._checks, self._sign = "pass", set(), ""
+        self._doing = doing
+        self._plainly(doing, always=True)
 
     def _end_tier(self) -> None:
         if self._tier is None:
             return
         line = Text(f"{words.SYMBOLS[self._worst]} {self._tier:<9}", words.COLOURS[self._worst])
         line.append(f" {words.seconds(time.monotonic() - self._tier_began):>11}", "default")
-        line.append(f"  {self._checks} checks", "dim")
+        line.append(f"  {len(self._checks)} checks", "dim")
         self._tier = None
         self._say(line)
 
     def _result(self, event: Event) -> None:
         outcome = str(event.get("outcome"))
-        self._checks += 1
-        self._doing = self._titles.get(str(event.get("id")), str(event.get("id")))
+        self._checks.add(str(event.get("id")))
         if outcome in SEVERITY and SEVERITY[outcome] > SEVERITY[self._worst] and outcome != "skip":
             self._worst = outcome
         if outcome in _RED:
@@ -107,8 +107,8 @@ class LiveView:
             self._say(Text(f"  {words.SYMBOLS[outcome]} {event.get('id')}: {said}", words.COLOURS[outcome]))
 
     def _task(self, event: Event) -> None:
-        self._doing = clean.one_line(str(event.get("name", ""))).rpartition(" : ")[2]
-        self._sign = ""
+        if event.get("module") == "ccci_verdict":
+            return  # it repeats what was said already
         if event.get("outcome") == "unreachable":
             self._worst = "error"
             self._say(Text(f"  ! {event.get('host')} cannot be reached", "magenta"))
@@ -155,6 +155,11 @@ class LiveView:
     def _print(self, line: Text) -> None:
         self._spoke = time.monotonic()
         self._console.print(line, soft_wrap=True, highlight=False)
+
+
+def _name(event: Event) -> str:
+    """A task's name without its role and file."""
+    return clean.one_line(str(event.get("name", ""))).rpartition(" : ")[2].rpartition(" | ")[2]
 
 
 def past_seconds(runs: Path, recipe: str) -> dict[str, float]:

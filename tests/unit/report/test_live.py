@@ -65,6 +65,24 @@ def test_odd_events_break_nothing() -> None:
     )
 
 
+def test_what_is_going_on_is_named_when_it_begins() -> None:
+    begin = {
+        "at": START,
+        "type": "begin",
+        "tier": "install",
+        "name": "abra_deploy : main | Deploy",
+        "module": "ccci_app",
+    }
+    for mode in ("plain", "live"):
+        assert re.search(r"install.*Deploy", shown([begin], mode))
+
+
+def test_the_verdict_that_fails_a_play_marks_no_tier() -> None:
+    task = {"at": START, "type": "task", "module": "ccci_verdict", "outcome": "failed", "name": "Give the verdict"}
+    stream = green(plan())
+    assert re.search(r"^✓ teardown", shown([*stream, task]), re.MULTILINE)
+
+
 def test_signals_and_cleaning_are_said() -> None:
     text = shown([{"type": "signal", "signal": "SIGINT"}, {"type": "play_start", "playbook": "clean.yml", "pid": 1}])
     assert "SIGINT: ending the play" in text
