@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-IMAGES = ("127.0.0.1:5000/ccci/base:bookworm", "127.0.0.1:5000/ccci/base:trixie")  # the platform's own base images
+IMAGES = ("127.0.0.1:5000/ccci/nginx:1.22.1", "127.0.0.1:5000/ccci/nginx:1.26.3")  # in the platform's registry
 _AS = (
     "-c", "user.name=Contract", "-c", "user.email=contract@ci.test",
     "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def swarm(_nothing_stays_behind: None) -> Swarm:
     """What a test that needs Docker asks for."""
     for image in IMAGES:
         if not inspect("image", image):
-            pytest.fail(f"The image {image} is not here. Set the embedded platform up: make platform")
+            pulled = subprocess.run(["docker", "pull", image], capture_output=True, text=True, timeout=120, check=False)
+            assert pulled.returncode == 0, f"{pulled.stderr}\nSet the embedded platform up: make platform"
     return Swarm()
 
 

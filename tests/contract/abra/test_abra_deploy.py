@@ -129,7 +129,7 @@ class TestReleasedVersion:
         assert row["service"].endswith("app")
         assert row["version"] == "1.0.0+12.0"
         assert row["chaos"] == "false"
-        assert "base:bookworm" in row["image"]
+        assert "nginx:1.22.1" in row["image"]
 
     def test_ls_tells_the_status(self, living: Living) -> None:
         output = living.abra.ok("app", "ls", "-S", "-m", "-n", "-o", pty=True).output

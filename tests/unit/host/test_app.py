@@ -21,7 +21,7 @@ from ccci_host.compose import SecretSpec
 from ccci_host.docker import STACK_LABEL, Client, DockerError
 
 ABRA = Path(__file__).parents[3] / "embedded" / "abra"
-IMAGE = "127.0.0.1:5000/ccci/base:bookworm"
+IMAGE = "127.0.0.1:5000/ccci/nginx:1.22.1"
 HOSTILE = 'it\'s $HOME ${X:-y} #no "q" \\n `id`\nsecond line'
 
 

@@ -15,7 +15,7 @@ from ccci_host.watch import Seen, watch
 
 pytestmark = pytest.mark.docker
 STACK = "ccci-test-watch"
-IMAGE = {"image": "127.0.0.1:5000/ccci/base:bookworm", "stop_signal": "SIGKILL"}
+IMAGE = {"image": "127.0.0.1:5000/ccci/nginx:1.22.1", "stop_signal": "SIGKILL"}
 SLEEPS = {**IMAGE, "command": ["sleep", "1000"]}
 
 
