@@ -1,4 +1,4 @@
-"""Records results that the playbook itself knows, in the shape that every module answers with. Runs on the controller only."""
+"""Records results that the playbook itself knows, in the shape of every module. Runs on the controller only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last word of a play: fails unless every planned assertion passed, so that `ansible-playbook` has a true return code.
+"""The last word of a play: fails unless every planned assertion passed, which gives `ansible-playbook` a true code.
 
 With `so_far: true` it fails nothing and only answers `ccci_verdict.failed`, which decides whether to keep the app.
 """

@@ -20,7 +20,8 @@ short_description: Writes the events of a ccci run
 description:
   - Appends play, task and failure events to C(events.jsonl) in the run's folder (see docs/architecture.md).
   - Silent for plays that name neither C(ccci_plan_file) nor C(ccci_run_dir).
-  - Ties the life of ansible-playbook to the process in C(CCCI_PARENT), so that a killed command line leaves nothing running.
+  - Ties the life of ansible-playbook to the process in C(CCCI_PARENT), so that a killed command line leaves
+    nothing running.
 """
 
 PR_SET_PDEATHSIG = 1

@@ -70,7 +70,8 @@ class Player:
     def start(self, recipe: str, *words: str) -> subprocess.Popen[str]:
         """A play in the background, in a process group of its own."""
         return subprocess.Popen(
-            self.command("play", recipe, "--format", "json", "--yes", *words), cwd=PROJECT, env=self.environment, text=True,
+            self.command("play", recipe, "--format", "json", "--yes", *words),
+            cwd=PROJECT, env=self.environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
