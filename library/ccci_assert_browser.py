@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: ccci_assert_browser
 short_description: Judge an app in a real browser
 description:
-  - Runs on the controller (C(delegate_to: ccci_controller)), with the distribution's Chromium.
+  - Runs on the controller (delegate it to C(ccci_controller)), with the distribution's Chromium.
   - With O(url) alone, the page must load. With O(steps), every step must succeed, in this order.
   - Errors in the page's console are counted as warnings in the evidence; they fail nothing.
 options:

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: ccci_assert_http
 short_description: Judge what an app answers over HTTP
 description:
-  - Runs on the controller (C(delegate_to: ccci_controller)), against the app's public address.
+  - Runs on the controller (delegate it to C(ccci_controller)), against the app's public address.
   - Each check is asked again until its characteristic answer comes, or until O(retry_for) is over.
   - The checks of one call share their cookies, so that one can log in and the next one can use it.
 options:

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: ccci_assert_tcp
 short_description: Judge whether a port of an app accepts connections
 description:
-  - Runs on the controller (C(delegate_to: ccci_controller)), against the app's public address.
+  - Runs on the controller (delegate it to C(ccci_controller)), against the app's public address.
   - A connection that is accepted and closed at once is a proxy without anything behind it, and no success.
 options:
   checks:

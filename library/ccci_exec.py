@@ -1,4 +1,4 @@
-#!/usr/bin/python
+#!/usr/bin/python3
 # GNU General Public License v3.0 or later: see LICENSE
 from __future__ import annotations
 
@@ -49,6 +49,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+ccci:
+  description: No result, for nothing is judged; only how long the command was waited for.
+  returned: when the command ended
+  type: dict
 ccci_exec:
   description: The return code, and the output in base64.
   returned: when the command ended
@@ -60,7 +64,7 @@ import base64
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host import lock
-from ansible.module_utils.ccci_host.answer import guarded
+from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client, LimitReached, running_container
 
 ARGUMENT_SPEC = {
@@ -78,18 +82,20 @@ def main() -> None:
     arguments = module.params
 
     def work() -> None:
-        client = Client()
+        client, answer = Client(), Answer("custom")
         lock.renew(client, arguments["scope"])
         container = running_container(client, arguments["scope"]["stack"], arguments["service"])
         stdin = base64.b64decode(arguments["stdin"]) if arguments["stdin"] else None
         try:
-            done = client.exec(
-                container["Id"], arguments["argv"], stdin=stdin, user=arguments["user"], limit=arguments["limit"]
-            )
+            with answer.waiting("app"):
+                done = client.exec(
+                    container["Id"], arguments["argv"], stdin=stdin, user=arguments["user"], limit=arguments["limit"]
+                )
         except LimitReached as error:
             module.fail_json(msg=str(error))
         output = {name: base64.b64encode(getattr(done, name)).decode() for name in ("stdout", "stderr")}
-        module.exit_json(changed=True, ccci_exec={"rc": done.rc, **output})
+        told = {"results": answer.results, "waits": answer.waits, "facts": answer.facts}
+        module.exit_json(changed=True, ccci=told, ccci_exec={"rc": done.rc, **output})
 
     guarded(module, work)
 

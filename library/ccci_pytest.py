@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: ccci_pytest
 short_description: Run a recipe's tests that are written in Python
 description:
-  - Runs on the controller (C(delegate_to: ccci_controller)), in a process of its own with ccci's pytest plugin.
+  - Runs on the controller (delegate it to C(ccci_controller)), in a process of its own with ccci's pytest plugin.
   - Each test function is one result, C(<recipe>.<function>). An expected test that did not report is never green.
   - A skipped test needs a reason.
 options:
