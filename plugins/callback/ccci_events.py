@@ -121,7 +121,7 @@ def run_dir_of(extra_vars: dict[str, Any]) -> Path | None:
 def _message(answer: dict[str, Any]) -> str:
     parts = [str(answer.get("msg") or "")]
     parts += [str(answer[key]) for key in ("module_stderr", "exception", "stderr") if answer.get(key)]
-    return "\n".join(part for part in parts if part)
+    return "\n".join(part for part in parts if part and part != "(traceback unavailable)")
 
 
 def _die_with_parent() -> None:

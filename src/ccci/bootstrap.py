@@ -20,9 +20,11 @@ EMBEDDED = "embedded"
 STAMP = "bootstrapped.json"
 PLAYBOOK = "bootstrap.yml"
 # What a node's set-up is made from. When one of these changes, the node is set up again.
-_ROLES = ("host_setup", "ingress", "registry", "abra_cli", "backupbot")
+_ROLES = ("host_setup", "ingress", "registry", "abra_cli", "backupbot", "nested_node", "controller_setup")
 _PARTS = ("embedded", "module_utils/ccci_host", *(f"roles/{role}" for role in _ROLES), f"playbooks/{PLAYBOOK}")
 _NOISE = ("__pycache__", ".pyc")
+CONTROLLER = "this machine's checks need a browser: the package chromium, unless there is one"
+CONTAINER = "the node is the container {container} of this machine's Docker, which is installed when there is none"
 CHANGES = (
     "packages from Debian: Docker Engine (unless there is one), git and a few tools",
     "Docker Engine started, a single-node swarm (an existing one is adopted), the overlay network `proxy`",
@@ -103,7 +105,8 @@ def explanation(found: State, settings: Settings) -> str:
     """What a person must know before the first change to a machine."""
     where = "this machine" if found.node.local else f"the node {found.node.name}"
     why = f"{where} is not ready: {found.missing}" if found.missing else f"{where} is set up; this brings it up to date"
-    changes = [line.format(domain=settings.wildcard_domain) for line in CHANGES]
+    lines = [CONTROLLER, *([CONTAINER] if found.node.container else []), *CHANGES]
+    changes = [line.format(domain=settings.wildcard_domain, container=found.node.container) for line in lines]
     return (
         "\n".join(
             [f"ccci: {why}.", f"Setting {where} up means, where it is not there yet:", *map("  - {}".format, changes)]
@@ -121,8 +124,9 @@ def set_up(settings: Settings, node: inventory.Node, check: bool = False) -> Non
     variables = {"ccci_bootstrap_fingerprint": fingerprint()}
     progress = Progress(sys.stderr)
     options = ["--check"] if check else []
+    limit = f"{node.name},ccci_controller"
     try:
-        code = life.simple(PLAYBOOK, str(settings.inventory), folder, variables, progress.on_event, node.name, options)
+        code = life.simple(PLAYBOOK, str(settings.inventory), folder, variables, progress.on_event, limit, options)
     except KeyboardInterrupt:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -149,7 +153,7 @@ class Progress:
         return time.monotonic() - self._began
 
     def on_event(self, event: dict[str, Any]) -> None:
-        if event["type"] == "task_start":
+        if event["type"] == "task_start" and not event["name"].startswith("Validating arguments"):
             self._stream.write(f"  {self.seconds:5.0f} s  {event['name']}\n")
             self._stream.flush()
         elif event["type"] == "task" and event.get("outcome") != "ok":
