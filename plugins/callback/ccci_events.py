@@ -119,6 +119,9 @@ def run_dir_of(extra_vars: dict[str, Any]) -> Path | None:
 
 
 def _message(answer: dict[str, Any]) -> str:
+    broken = [item for item in answer.get("results") or [] if isinstance(item, dict) and item.get("failed")]
+    if broken:  # a loop's own message only says that an item failed
+        return "\n".join(dict.fromkeys(_message(item) for item in broken))
     parts = [str(answer.get("msg") or "")]
     parts += [str(answer[key]) for key in ("module_stderr", "exception", "stderr") if answer.get(key)]
     return "\n".join(part for part in parts if part and part != "(traceback unavailable)")
