@@ -32,7 +32,6 @@ class LiveView:
         self._tier: str | None = None
         self._tier_began = self._began
         self._worst = "pass"
-        self._checks: set[str] = set()
         self._doing = "starting ansible-playbook"
         self._sign = ""
         self._spoke = self._began
@@ -81,10 +80,11 @@ class LiveView:
         if self._live is not None:
             self._live.update(Text(""), refresh=True)
             self._live.stop()
+        self._print(Text())
 
     def _begin_tier(self, tier: str, doing: str) -> None:
         self._tier, self._tier_began = tier, time.monotonic()
-        self._worst, self._checks, self._sign = "pass", set(), ""
+        self._worst, self._sign = "pass", ""
         self._doing = doing
         self._plainly(doing, always=True)
 
@@ -93,13 +93,11 @@ class LiveView:
             return
         line = Text(f"{words.SYMBOLS[self._worst]} {self._tier:<9}", words.COLOURS[self._worst])
         line.append(f" {words.seconds(time.monotonic() - self._tier_began):>11}", "default")
-        line.append(f"  {len(self._checks)} checks", "dim")
         self._tier = None
         self._say(line)
 
     def _result(self, event: Event) -> None:
         outcome = str(event.get("outcome"))
-        self._checks.add(str(event.get("id")))
         if outcome in SEVERITY and SEVERITY[outcome] > SEVERITY[self._worst] and outcome != "skip":
             self._worst = outcome
         if outcome in _RED:
