@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
-from playing import Node, Played, Player
+from playing import PROJECT, Node, Played, Player
 
 pytestmark = pytest.mark.nested
 
@@ -112,3 +113,18 @@ def test_tags_give_the_verdict_on_one_tier(play):
     ids = [item["id"] for tier in played.json["tiers"] for item in tier["assertions"]]
     assert "install.health" not in ids
     assert "restore.marker_back" in ids
+
+
+@pytest.mark.parametrize(("number", "tier", "good"), [("1", "restore", True), ("4", "backup", False)])
+def test_plain_ansible_gives_the_same_verdict(player: Player, node: Node, number: str, tier: str, good: bool):
+    """As an operations team runs it: a saved plan, no command line of ours, and a true return code."""
+    before = node.objects()
+    plan_file = player.run("plan", "custom-html", "--pr", number, "--save").out.strip()
+    done = subprocess.run(
+        [str(PROJECT / ".venv/bin/ansible-playbook"), "-i", "inventory/nested", "playbooks/play.yml", "--tags", tier,
+         "-e", f"ccci_plan_file={plan_file}"],
+        cwd=PROJECT, env=player.environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert (done.returncode == 0) is good, done.stdout[-3000:] + done.stderr[-1000:]
+    assert ("no service is backed up" in done.stdout) is not good
+    assert node.objects() == before
