@@ -40,8 +40,14 @@ def parse_env_sample(text: str, file: str = ".env.sample") -> list[EnvLine]:
 
 def abra_exports(text: str) -> dict[str, str]:
     """`export NAME=value` lines of abra.sh: the raw text behind the first `=`; quotes and `$` stay as they are."""
-    found = (_EXPORT.match(line) for line in text[:LARGEST_FILE].splitlines())
+    found = (_EXPORT.match(line) for line in lines_of(text[:LARGEST_FILE]))
     return {match[1]: match[2].rstrip() for match in found if match}
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines as abra's reader has them. Python's own idea (U+2028, U+0085, form feed) would let a file say one thing to
+    the judgement and another to abra: behind `# x<U+2028>` there is still the comment."""
+    return text.replace("\r\n", "\n").split("\n")
 
 
 def _lines(text: str, file: str) -> Iterator[EnvLine]:
@@ -50,7 +56,9 @@ def _lines(text: str, file: str) -> Iterator[EnvLine]:
     if "\0" in text:
         raise ComposeError(file, text.partition("\0")[0].count("\n") + 1, "holds a NUL character")
     known: dict[str, str] = {}
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(lines_of(text), 1):
+        if "\r" in raw:  # abra's reader ends a value there, but no comment
+            raise ComposeError(file, number, "holds a carriage return that ends no line")
         line = raw.strip()
         if not line or line.startswith("#"):
             continue

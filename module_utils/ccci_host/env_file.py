@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from .dotenv import parse_env_sample
+from .dotenv import lines_of, parse_env_sample
 
 BEGIN = "# --- set by ccci ---"
 DEFAULT_COMPOSE_FILE = "compose.yml"
@@ -44,7 +44,7 @@ def with_new_keys(text: str, sample: str) -> str:
     """
     own = without_block(text)
     known = {line.key for line in parse_env_sample(own)}
-    lines = sample.splitlines()
+    lines = lines_of(sample)
     added = [lines[line.line - 1] for line in parse_env_sample(sample) if line.key not in known]
     return "\n".join([own.rstrip("\n"), *added, ""]) if added else own
 

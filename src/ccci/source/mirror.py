@@ -96,9 +96,9 @@ class Mirror:
 
     @cached_property
     def _refs(self) -> dict[str, _Ref]:
-        lines = git(self.path, "for-each-ref", f"--format={_FORMAT}").decode("utf-8", "replace").splitlines()
+        listed = git(self.path, "for-each-ref", f"--format={_FORMAT}").decode("utf-8", "replace")
         refs = {}
-        for line in lines:
+        for line in filter(None, listed.split("\n")):  # a ref's name may hold U+2028
             name, kind, target, peeled = line.split("\0")
             refs[name] = _Ref(name, target, peeled or target, kind == "tag")
         return refs

@@ -15,6 +15,7 @@ from ccci_host.compose import (
     read_stack,
     secrets_of,
 )
+from ccci_host.env_file import with_new_keys
 from ccci_host.interpolate import interpolate
 
 
@@ -114,3 +115,16 @@ def test_secrets_of_an_overlay_count_once_it_is_enabled() -> None:
     files = {"compose.yml": base, "compose.s.yml": over}
     assert secrets_of(read_stack(files, ["compose.yml"], {})) == []
     assert [spec.name for spec in secrets_of(read_stack(files, ["compose.yml", "compose.s.yml"], {}))] == ["s"]
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_only_a_line_feed_ends_a_line_as_it_does_for_abra(end: str) -> None:
+    text = f"DATA=/\n# a comment{end}DATA=content\n"
+    assert parse_env(text) == {"DATA": "/"}
+    assert abra_exports(f"export A=1\n# a comment{end}export A=2\n") == {"A": "1"}
+    assert with_new_keys("A=1\n", f"# a comment{end}C=3\nB=2\n") == "A=1\nB=2\n"
+
+
+def test_a_carriage_return_that_ends_no_line_is_refused() -> None:
+    with pytest.raises(ComposeError, match=r"env:1: .*carriage return"):
+        parse_env("DATA=content\rDATA=/\n")

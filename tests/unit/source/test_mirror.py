@@ -160,3 +160,10 @@ def test_missing_repository_in_a_living_place(repo: Repo) -> None:
 def test_version_order_key_needs_a_version() -> None:
     with pytest.raises(ValueError):
         _ = Version("latest", "0" * 40).order
+
+
+def test_a_branch_whose_name_holds_a_line_separator_is_a_branch(repo: Repo) -> None:
+    repo.ref("refs/heads/a\u2028b", repo.git("rev-parse", "main"))
+    mirror = Mirror.open("demo", repo.url)
+    mirror.fetch()
+    assert "a\u2028b" in mirror.branches()
