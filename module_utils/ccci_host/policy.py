@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .backup_snapshots import BACKUPBOT_LABEL
 from .compose import Stack
 
 RULES = {
@@ -24,10 +25,11 @@ RULES = {
     "foreign-object": "A volume, network, secret or config that is not the stack's own",
     "volume-driver": "A volume of another driver than local",
     "network-driver": "A network of another driver than overlay",
+    "platform-role": "A label that makes a service the node's backup service, which then vouches for its own backups",
     "port-taken": "A published port that something else on the node has",
 }
 # Neither the inventory nor recipe.yml can let these through;
-NEVER = ("docker-socket", "file-outside", "port-taken")
+NEVER = ("docker-socket", "file-outside", "platform-role", "port-taken")
 # and this not even when the recipe's maintainers have published it.
 IMPOSSIBLE = ("file-outside",)
 ALLOWABLE = tuple(rule for rule in RULES if rule not in NEVER)
@@ -37,6 +39,7 @@ SOCKETS = tuple(
     f"{run}/{name}" for run in ("/run", "/var/run") for name in ("docker.sock", "containerd/containerd.sock")
 )
 PLATFORM_NETWORKS = ("proxy",)
+PLATFORM_LABEL = BACKUPBOT_LABEL.partition("=")[0]
 _NAMESPACES = ("network_mode", "pid", "ipc", "userns_mode")
 Path = tuple[Any, ...]
 Port = tuple[int, str]  # published port, protocol
@@ -158,6 +161,8 @@ def _of_service(stack: Stack, name: str) -> Iterator[Demand]:
         yield Demand(
             "security-option", subject, f"cgroup_parent: {service.raw['cgroup_parent']}", (*where, "cgroup_parent")
         )
+    if PLATFORM_LABEL in service.deploy_labels:
+        yield Demand("platform-role", subject, PLATFORM_LABEL, (*where, "deploy", "labels", PLATFORM_LABEL))
 
 
 def _mounted(subject: str, source: str, read_only: bool, path: Path) -> Iterator[Demand]:
@@ -174,7 +179,10 @@ def _of_volumes(stack: Stack) -> Iterator[Demand]:
         driver, options = str(volume.get("driver") or "local"), volume.get("driver_opts") or {}
         if driver != "local":
             yield Demand("volume-driver", subject, driver, where)
-        if options.get("device") and options.get("type") != "tmpfs":
+        # The kernel looks at the type only when nothing says `bind`.
+        words = str(options.get("o") or "").lower().split(",")
+        in_memory = options.get("type") == "tmpfs" and not {"bind", "rbind"} & {word.strip() for word in words}
+        if options.get("device") and not in_memory:
             yield from _mounted(subject, str(options["device"]), False, where)
 
 

@@ -157,10 +157,18 @@ def judge_policy(order: Order, sides: Sides, taken: Mapping[Port, str], answer: 
         )  # fmt: skip
         return False
     base = sides.base.recipe if sides.base else None
-    verdict = policy.judge(
-        base, sides.head.recipe, stack=stack, mode=str(order.policy.get("mode") or "strict"), allow=rules, taken=taken,
-        published=order.head.get("kind") in TRUSTED_KINDS,
-    )  # fmt: skip
+    # Without the upgrade tier it is the fresh head that is deployed, with values that the upgraded one never has.
+    verdicts = [
+        policy.judge(
+            base, head.recipe, stack=stack, mode=str(order.policy.get("mode") or "strict"), allow=rules, taken=taken,
+            published=order.head.get("kind") in TRUSTED_KINDS,
+        )
+        for head in (sides.head, sides.fresh)
+    ]  # fmt: skip
+    verdict = policy.Verdict(
+        tuple(dict.fromkeys(finding for one in verdicts for finding in one.refused)),
+        tuple(dict.fromkeys(finding for one in verdicts for finding in one.noted)),
+    )
     if verdict.refused:
         _refused(answer, verdict.refused, verdict.noted)
         return False
@@ -189,7 +197,7 @@ def _accepted(answer: Answer, noted: Sequence[Finding], has_base: bool) -> bool:
 
 def _node_has(sides: Sides, taken: Mapping[Port, str], answer: Answer) -> bool:
     """What the recipe may ask for, but this node cannot give: the node's fault, said before the deploy."""
-    for side in (sides.base, sides.head):
+    for side in (sides.base, sides.head, sides.fresh):
         if side is None:
             continue
         for demand in policy.collisions(side.recipe, taken):

@@ -30,6 +30,7 @@ FORBIDDEN = {
     "capability": "cap_add: [NET_ADMIN]",
     "device": "devices: ['/dev/dri:/dev/dri']",
     "security-option": "security_opt: ['apparmor:unconfined']",
+    "platform-role": "deploy: {labels: ['coop-cloud.backupbot.enabled=true']}",
 }
 
 
@@ -45,8 +46,8 @@ def test_a_new_demand_is_refused_with_its_place_and_an_old_one_is_not(rule: str,
 def test_the_inventory_may_allow_a_rule_but_never_the_docker_socket(rule: str, service: str) -> None:
     verdict = policy.judge(NOTHING, stack(service), stack=STACK, allow=[rule])
     assert [finding.rule for finding in (verdict.refused if rule in policy.NEVER else verdict.noted)] == [rule]
-    assert (rule in policy.NEVER) == (rule == "docker-socket")
-    assert bool(policy.unknown_rules([rule])) == (rule == "docker-socket")
+    assert (rule in policy.NEVER) == (rule in ("docker-socket", "platform-role"))
+    assert bool(policy.unknown_rules([rule])) == (rule in ("docker-socket", "platform-role"))
 
 
 def test_one_detail_of_a_rule_can_be_allowed() -> None:
@@ -154,3 +155,16 @@ def test_every_rule_is_one_that_is_explained() -> None:
     )
     found = refused(everything, None, taken={(80, "tcp"): "service t"})
     assert set(found) == set(policy.RULES)
+
+
+@pytest.mark.parametrize("options", ["{type: tmpfs, device: /, o: bind}", "{type: tmpfs, device: /, o: 'ro,RBIND'}"])
+def test_a_volume_in_memory_that_is_a_bind_mount_is_one(options: str) -> None:
+    volume = f"volumes: {{data: {{driver_opts: {options}}}}}"
+    assert refused(stack("volumes: [data:/data]", volume), NOTHING) == ["docker-socket"]
+    assert refused(stack("volumes: [data:/data]", "volumes: {data: {driver_opts: {type: tmpfs, device: tmpfs}}}")) == []
+
+
+def test_an_app_cannot_become_the_nodes_backup_service() -> None:
+    head = stack("deploy: {labels: ['coop-cloud.backupbot.enabled=true']}")
+    assert refused(head, NOTHING, mode="relaxed") == ["platform-role"]
+    assert refused(head, head) == []

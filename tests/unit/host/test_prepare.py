@@ -109,6 +109,14 @@ def test_a_value_that_the_operator_has_stays_at_the_upgrade_but_a_fresh_install_
     assert run.answer.facts["images"]["head"] == ["example/web:1", "example/web:2"]
 
 
+def test_what_only_a_fresh_install_would_ask_for_is_judged_too(tmp_path: Path) -> None:
+    compose = COMPOSE.replace("content:/data", "'${DATA}:/data'")
+    base = {".env.sample": SAMPLE + "DATA=content\n", "compose.yml": compose}
+    run = Run(tmp_path, base, {".env.sample": SAMPLE + "DATA=/\n"})
+    assert run.outcomes["prepare.policy"] == "fail"
+    assert "compose.yml:5: docker-socket: service app asks for /" in run.observed("prepare.policy")
+
+
 def test_the_tests_overlay_is_kept_for_the_deploy_and_its_images_are_pulled(tmp_path: Path) -> None:
     overlay = 'version: "3.8"\nservices: {app: {image: "example/pinned:1"}}\n'
     run = Run(tmp_path, BASE, {"README.md": "x"}, overlay=overlay)
