@@ -12,6 +12,8 @@ import itertools
 import os
 import posixpath
 import subprocess
+import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ from pathlib import Path
 from .compose import ComposeError
 
 LIMIT = 120.0  # seconds for one git command; recipes are small
+MOST_OUTPUT = 64 * 2**20  # bytes
+LOOK_EVERY = 0.05  # seconds
 LARGEST_FILE = 1024 * 1024  # bytes; more is no compose file
 _SAFE = (
     "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", "-c", "core.fsmonitor=false", "-c", "gc.auto=0",
@@ -32,19 +36,52 @@ class GitError(OSError):
     """git on the node did not do what it was told; the text names the command and git's own words."""
 
 
+class TooMuch(Exception):  # noqa: N818 - an answer for the caller, who knows whose repository it is
+    """A repository that would fill the memory of whoever reads it."""
+
+
 def git(folder: str, *arguments: str, stdin: bytes = b"", limit: float = LIMIT) -> bytes:
-    """Runs git in a folder and returns its stdout. GitError also when there is no git, or after `limit` seconds."""
+    """Runs git in a folder and returns its stdout. GitError also without git or after `limit` seconds; TooMuch."""
     command = ["git", *_SAFE, "-C", folder, *arguments]
     try:
-        done = subprocess.run(command, input=stdin, capture_output=True, timeout=limit, env=_environment(), check=False)
+        code, output, said = _bounded(command, stdin, limit, _environment())
     except FileNotFoundError as error:
         raise GitError("git is not installed on this node (apt-get install git)") from error
     except subprocess.TimeoutExpired as error:
         raise GitError(f"git {arguments[0]} in {folder} did not end within {limit:.0f} s") from error
-    if done.returncode != 0:
-        words = done.stderr.decode("utf-8", "replace").strip()[-800:]
-        raise GitError(f"git {' '.join(arguments)} in {folder} ended with {done.returncode}: {words}")
-    return done.stdout
+    if code != 0:
+        words = said.decode("utf-8", "replace").strip()[-800:]
+        raise GitError(f"git {' '.join(arguments)} in {folder} ended with {code}: {words}")
+    return output
+
+
+def _bounded(
+    command: Sequence[str], stdin: bytes, limit: float, environment: Mapping[str, str]
+) -> tuple[int, bytes, bytes]:
+    """Return code, stdout and stderr. TooMuch beyond MOST_OUTPUT: a few kilobytes of a repository can list for hours
+    (trees that hold one tree many times over), or be a file of gigabytes."""
+    deadline, words = time.monotonic() + limit, stdin
+    with (
+        tempfile.TemporaryFile() as out,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, env=dict(environment)
+        ) as process,
+    ):
+        try:
+            error = None
+            while error is None:
+                try:
+                    _, error = process.communicate(words, timeout=LOOK_EVERY)
+                except subprocess.TimeoutExpired:
+                    words = b""  # the rest of the first is still on its way
+                    if time.monotonic() > deadline:
+                        raise
+                if os.fstat(out.fileno()).st_size > MOST_OUTPUT:
+                    raise TooMuch(f"the repository answers with more than {MOST_OUTPUT // 2**20} MiB")
+        finally:
+            process.kill()
+        out.seek(0)
+        return process.returncode, out.read(), error
 
 
 def _environment() -> dict[str, str]:

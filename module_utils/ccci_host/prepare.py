@@ -102,8 +102,12 @@ def _make_abra_dir(order: Order, folder: Path) -> None:
 
 
 def _judge(order: Order, taken: Mapping[Port, str], folder: Path, answer: Answer) -> bool:
-    base = Tree(str(folder), str(order.base["commit"])) if order.base else None
-    head = Tree(str(folder), str(order.head["commit"]))
+    try:
+        base = Tree(str(folder), str(order.base["commit"])) if order.base else None
+        head = Tree(str(folder), str(order.head["commit"]))
+    except checkout.TooMuch as error:
+        answer.result(VALID, "fail", expected="a recipe whose files can be listed", observed=str(error))
+        return False
     outside = [*_outside(base, "base"), *_outside(head, "head")]
     sides = None if outside else _read_sides(order, base, head, answer)
     if outside:  # such a tree is not looked into any further

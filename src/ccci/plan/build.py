@@ -86,7 +86,9 @@ def plan_of(materials: Materials) -> Plan:
         "resources": {"memory": materials.recipe.memory, "disk": materials.recipe.disk},
         "tests": [{"id": test.id, "kind": test.kind, "path": test.path, "from": test.since} for test in tests],
         "hooks": {name: path for name, path in materials.hooks.items() if _HOOK_TIERS.get(name) not in unplanned},
-        "untrusted_tests": [] if materials.pr_tests_trusted else sorted(map(printable, materials.pr_files)),
+        "untrusted_tests": []
+        if materials.pr_tests_trusted
+        else [printable(path).replace("\n", "�") for path in sorted(materials.pr_files)],
         "expected": [item.to_json() for item in expected(shape)],
         "not_planned": not_planned,
         "policy": {

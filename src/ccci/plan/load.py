@@ -19,6 +19,7 @@ from ccci.plan.templates import Renderer
 from ccci.plan.tests_discovery import RecipeTest, discover_hooks, discover_tests, tests_of
 from ccci.settings import Settings
 from ccci.source.catalogue import check_name, open_mirror
+from ccci.source.git import TooMuch
 from ccci.source.mirror import Mirror, Selector
 from ccci.source.versions import Base, Head, pick_base
 
@@ -160,9 +161,13 @@ def _pr_tests(recipe: str, files: Mapping[str, str], run_dir: Path) -> list[Reci
 def _side(
     mirror: Mirror, commit: str, env: Mapping[str, str], known: Mapping[str, str], recipe: RecipeSettings
 ) -> Side:
-    wanted = [
-        path
-        for path in mirror.list(commit)
-        if path in (ENV_SAMPLE, "abra.sh") or PurePosixPath(path).match("compose*.y*ml")
-    ]
-    return Side(*read_side(mirror.read_many(commit, wanted), recipe.compose_files, env, known))
+    try:
+        wanted = [
+            path
+            for path in mirror.list(commit)
+            if path in (ENV_SAMPLE, "abra.sh") or (PurePosixPath(path).match("compose*.y*ml") and "\n" not in path)
+        ]
+        files = mirror.read_many(commit, wanted)
+    except TooMuch as error:
+        return Side(None, str(error))
+    return Side(*read_side(files, recipe.compose_files, env, known))

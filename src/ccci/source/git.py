@@ -6,6 +6,8 @@ import base64
 import os
 import re
 import subprocess
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -13,6 +15,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from ccci.errors import InfrastructureError
 
 LOCAL_LIMIT = 30.0  # seconds, for commands that read the mirror
+MOST_OUTPUT = 64 * 2**20  # bytes
+LOOK_EVERY = 0.05  # seconds
 PROTOCOLS = ("file", "https", "http", "ssh", "git")
 # A hook, a pager or a repository found through the environment (ccci inside a git hook) must not decide what runs.
 _DROPPED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -30,6 +34,10 @@ class GitError(Exception):
         super().__init__(f"git {arguments[0]} ended with {returncode}: {words}")
         self.returncode = returncode
         self.words = words
+
+
+class TooMuch(InfrastructureError):  # noqa: N818 - says what happened
+    """A repository that would fill the memory of whoever reads it."""
 
 
 def public_url(url: str) -> str:
@@ -63,27 +71,50 @@ def git(
 ) -> bytes:
     """Runs git on a bare repository and returns its stdout.
 
-    Raises GitError when git fails, InfrastructureError when it is missing or does not end within `limit` seconds.
+    Raises GitError when git fails, TooMuch when it says more than anybody can want to know, InfrastructureError when it
+    is missing or does not end within `limit` seconds.
     """
     command = ["git", *_SAFE, f"--git-dir={repository}", *arguments]
     try:
-        done = subprocess.run(
-            command,
-            input=stdin if stdin is not None else b"",
-            capture_output=True,
-            timeout=limit,
-            env=_environment(environment or {}),
-            check=False,
-        )
+        code, output, words = _bounded(command, stdin or b"", limit, _environment(environment or {}))
     except FileNotFoundError as error:
         raise InfrastructureError("git is not installed here", next_step="apt-get install git") from error
     except subprocess.TimeoutExpired as error:
         raise InfrastructureError(
             f"git {arguments[0]} did not end within {limit:.0f} s", observed=clean(_end(error.stderr or b""))
         ) from error
-    if done.returncode != 0:
-        raise GitError(arguments, done.returncode, clean(_end(done.stderr)))
-    return done.stdout
+    if code != 0:
+        raise GitError(arguments, code, clean(_end(words)))
+    return output
+
+
+def _bounded(
+    command: Sequence[str], stdin: bytes, limit: float, environment: Mapping[str, str]
+) -> tuple[int, bytes, bytes]:
+    """Return code, stdout and stderr. TooMuch beyond MOST_OUTPUT: a few kilobytes of a repository can list for hours
+    (trees that hold one tree many times over), or be a file of gigabytes."""
+    deadline, words = time.monotonic() + limit, stdin
+    with (
+        tempfile.TemporaryFile() as out,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, env=dict(environment)
+        ) as process,
+    ):
+        try:
+            error = None
+            while error is None:
+                try:
+                    _, error = process.communicate(words, timeout=LOOK_EVERY)
+                except subprocess.TimeoutExpired:
+                    words = b""  # the rest of the first is still on its way
+                    if time.monotonic() > deadline:
+                        raise
+                if os.fstat(out.fileno()).st_size > MOST_OUTPUT:
+                    raise TooMuch(f"the repository answers with more than {MOST_OUTPUT // 2**20} MiB")
+        finally:
+            process.kill()
+        out.seek(0)
+        return process.returncode, out.read(), error
 
 
 def clean(text: str) -> str:

@@ -239,3 +239,10 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     tree = checkout.Tree(str(repo.folder), commit)
     with pytest.raises(ComposeError, match="bytes; at most"):
         tree["compose.yml"]
+
+
+def test_a_tree_that_lists_without_end_is_the_recipes_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkout, "MOST_OUTPUT", 100)
+    run = Run(tmp_path, BASE, {"README.md": "x"})
+    assert run.outcomes == {"prepare.compose_valid": "fail"}
+    assert "more than" in run.observed("prepare.compose_valid")

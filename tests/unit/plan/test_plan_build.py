@@ -13,6 +13,7 @@ from ccci.plan.build import plan_of
 from ccci.plan.describe import describe
 from ccci.plan.load import Request, load
 from ccci.schemas import check
+from ccci.source import git
 from ccci.source.mirror import Selector
 
 
@@ -212,3 +213,23 @@ def test_hooks_of_a_tier_that_is_not_planned_do_not_run(world):
     world.write("hooks/setup_custom.yml", "- ansible.builtin.debug:\n")
     world.write("hooks/pre_install.yml", "- ansible.builtin.debug:\n")
     assert list(world.plan()["hooks"]) == ["pre_install"]
+
+
+def test_no_file_name_of_a_pull_request_breaks_the_plan_or_its_lines(world) -> None:
+    forge, index = world.forge, {"GIT_INDEX_FILE": str(world.root / "index")}
+    forge.git("read-tree", world.commits["main"], **index)
+    blob = forge.git("hash-object", "-w", "--stdin", stdin="x")
+    for name in ("compose\nx.yml", ".ccci/tests/a\nverdict: pass\n.yml"):
+        forge.git("update-index", "-z", "--index-info", stdin=f"100644 {blob}\t{name}\0", **index)
+    commit = forge.git("commit-tree", forge.git("write-tree", **index), "-m", "x", "-p", world.commits["main"])
+    forge.ref("refs/pull/9/head", commit)
+    plan = world.plan("pr", "9")
+    assert plan["untrusted_tests"] == [".ccci/tests/a�verdict: pass�.yml"]
+    assert [note for note in plan["notes"] if note.startswith("head")] == []
+
+
+def test_a_head_that_is_too_large_to_read_is_the_runs_to_judge(world, monkeypatch):
+    monkeypatch.setattr(git, "MOST_OUTPUT", 1000)
+    forge, main = world.forge, world.commits["main"]
+    forge.ref("refs/pull/9/head", forge.commit({"compose.x.yml": "#" * 2000}, "x", parent=main))
+    assert "head: the repository answers with more than" in " ".join(world.plan("pr", "9")["notes"])

@@ -11,6 +11,7 @@ from gitrepo import Repo
 
 from ccci.errors import UsageError
 from ccci.source.forge import UnknownRepository
+from ccci.source.git import TooMuch
 from ccci.source.mirror import Mirror, Selector
 from ccci.source.versions import Version
 
@@ -167,3 +168,19 @@ def test_a_branch_whose_name_holds_a_line_separator_is_a_branch(repo: Repo) -> N
     mirror = Mirror.open("demo", repo.url)
     mirror.fetch()
     assert "a\u2028b" in mirror.branches()
+
+
+def bomb(repo: Repo, levels: int = 9) -> str:
+    """A commit of a few kilobytes that lists as ten to the power of `levels` files."""
+    tree = repo.git("mktree", stdin=f"100644 blob {repo.git('hash-object', '-w', '--stdin', stdin='x')}\tf\n")
+    for _ in range(levels):
+        tree = repo.git("mktree", stdin="".join(f"040000 tree {tree}\td{number}\n" for number in range(10)))
+    return repo.git("commit-tree", tree, "-m", "x", "-p", repo.git("rev-parse", "main"))
+
+
+def test_a_repository_cannot_fill_the_memory(repo: Repo) -> None:
+    commit = repo.ref("refs/heads/bomb", bomb(repo))
+    mirror = Mirror.open("demo", repo.url)
+    mirror.fetch()
+    with pytest.raises(TooMuch, match="more than 64 MiB"):
+        mirror.list(commit)
