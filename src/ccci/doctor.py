@@ -161,7 +161,8 @@ def _docker(settings: Settings, found: bootstrap.State) -> Iterator[Check]:
         "ipvs", OK, "in the kernel" if ipvs else "not in the kernel: services get dnsrr endpoints, by themselves"
     )
     yield from _ports(bool(found.missing))
-    yield from _leftovers(client)
+    if (info.get("Swarm") or {}).get("ControlAvailable"):  # the journals are in the swarm
+        yield from _leftovers(client)
 
 
 def docker(info: dict[str, Any]) -> Check:
