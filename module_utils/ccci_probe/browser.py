@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ def browser(ingress_address: str | None, spki_file: str | None) -> Iterator[Brow
 
     path, switches = find_chromium(), flags(ingress_address, read_spki(spki_file), os.geteuid() == 0)
     environment: dict[str, str | float | bool] = {name: os.environ[name] for name in _HOME if name in os.environ}
-    with sync_playwright() as playwright:
+    with driver(sync_playwright) as playwright:
         try:
             made = playwright.chromium.launch(
                 executable_path=path, args=switches, headless=True, env=environment, timeout=30_000
@@ -82,6 +82,22 @@ def browser(ingress_address: str | None, spki_file: str | None) -> Iterator[Brow
             yield made
         finally:
             made.close()
+
+
+@contextlib.contextmanager
+def driver(start: Callable[[], Any]) -> Iterator[Any]:
+    """Playwright's driver is a program of its own. NoBrowserError when that cannot even start."""
+    manager = start()
+    try:
+        playwright = manager.__enter__()
+    except Exception as error:
+        raise NoBrowserError(
+            f"Playwright's driver does not start ({error}); on the controller: apt-get install libatomic1"
+        ) from error
+    try:
+        yield playwright
+    finally:
+        manager.__exit__(None, None, None)
 
 
 class Console:

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -258,7 +257,8 @@ def test_completion_of_recipes_runs_and_shells(ccci, world, capsys, monkeypatch)
 
 
 def test_doctor_gives_the_fix_with_each_line(ccci, world):
-    code, out, _ = ccci("doctor", "--format", "json")
+    code, out, err = ccci("doctor", "--format", "json")
+    assert out, err
     checks = {check["name"]: check for check in json.loads(out)}
     assert checks["git"]["state"] == "ok"
     assert checks["set up"]["state"] == "warning"
@@ -267,12 +267,15 @@ def test_doctor_gives_the_fix_with_each_line(ccci, world):
     assert code in (0, 3)
 
 
-def test_the_launcher_answers_help_quickly(world):
-    launcher = paths.PROJECT / "ccci"
-    best = 9.0
-    for _ in range(3):
-        began = time.monotonic()
-        done = subprocess.run([launcher, "--help"], capture_output=True, text=True, check=True)
-        best = min(best, time.monotonic() - began)
+def test_help_loads_nothing_heavy(world):
+    """What keeps `--help` under 0.3 s: click alone. (bench/ measures the time.)"""
+    program = (
+        "import sys; from ccci.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'ansible', 'ansible_runner', 'jinja2', 'jsonschema', 'playwright', 'requests', 'rich', 'yaml'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
     assert "Exit codes" in done.stdout
-    assert best < 0.6, "0.3 s on a quiet machine"
