@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import queue
 import ssl
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +17,7 @@ import requests
 from .connection import certificate, covers
 from .polling import Seen
 
+PATIENCE = 6
 BODY_LIMIT = 64 * 2**20  # bytes
 SHOWN = 600  # characters of a body in `observed`
 KEPT = 8192  # characters of a body that later tasks can use
@@ -184,7 +187,28 @@ def attempt(check: HttpCheck, session: requests.Session, address: str | None, ca
 
 
 def fetch(check: HttpCheck, session: requests.Session) -> Reply:
-    """requests' exceptions go through."""
+    """requests' exceptions go through; one of them after PATIENCE times the check's timeout, which bounds only the
+    silence between two bytes: an app that drips its answer would otherwise be listened to for days."""
+    replies: queue.SimpleQueue[Reply | Exception] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            replies.put(_fetch(check, session))
+        except Exception as error:  # it belongs to the caller's thread
+            replies.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    limit = PATIENCE * check.timeout
+    try:
+        reply = replies.get(timeout=limit)
+    except queue.Empty:
+        raise requests.exceptions.ReadTimeout(f"the answer had not ended after {limit:.0f} s") from None
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _fetch(check: HttpCheck, session: requests.Session) -> Reply:
     data: Any = check.body.encode() if check.body is not None else check.form
     with session.request(
         check.method, check.url, headers=dict(check.headers), data=data, json=check.body_json,

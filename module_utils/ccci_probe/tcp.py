@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 from .polling import Seen
 
@@ -29,14 +30,14 @@ def attempt(address: str, port: int, text: str | None = None, timeout: float = 5
 def _listen(connection: socket.socket, text: str | None, timeout: float) -> bytes | None:
     """What the server said; None when it hung up without a word."""
     connection.settimeout(timeout if text else LISTEN)
-    heard = b""
+    heard, deadline = b"", time.monotonic() + timeout
     try:
         while text is None or text.encode() not in heard:
             piece = connection.recv(4096)
             if not piece:
                 return heard or None
             heard += piece
-            if text is None or len(heard) > 65536:
+            if text is None or len(heard) > 65536 or time.monotonic() > deadline:
                 break
     except TimeoutError:
         return heard

@@ -5,7 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import ssl
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,3 +181,36 @@ def test_successes_must_come_in_a_row() -> None:
     answers = iter(flapping)
     seen = poll(lambda: next(answers), time.monotonic() - 1, successes=2).seen
     assert (seen.outcome, "1 of 2 successes" in seen.observed) == ("fail", True)
+
+
+@contextmanager
+def dripping(leaf: Path) -> Iterator[int]:
+    """A server that sends one byte of a long body every tenth of a second; its port."""
+    listener, over = socket.create_server(("127.0.0.1", 0)), threading.Event()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(leaf)
+
+    def serve() -> None:
+        plain, _ = listener.accept()
+        with suppress(OSError), context.wrap_socket(plain, server_side=True) as connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            until = time.monotonic() + 20
+            while not over.wait(0.1) and time.monotonic() < until:
+                connection.sendall(b"x")
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        over.set()
+        listener.close()
+
+
+def test_an_app_that_drips_its_answer_is_not_listened_to_for_ever(authority: tuple[Path, Path, Path]) -> None:
+    ca_file, began = str(authority[0]), time.monotonic()
+    with dripping(authority[1]) as port:
+        check = HttpCheck("one", f"https://app.ci.test:{port}/", timeout=0.3)
+        seen = attempt(check, session("127.0.0.1", ca_file), "127.0.0.1", ca_file)
+    assert (seen.outcome, "no answer within" in seen.observed) == ("fail", True), seen
+    assert time.monotonic() - began < 6
