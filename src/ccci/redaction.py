@@ -7,6 +7,7 @@ run's folder or to a terminal passes through `Redactor.text`; `find_leaks` is th
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import urllib.parse
@@ -22,6 +23,7 @@ def encodings(value: str) -> set[str]:
     """The spellings in which a secret may turn up: plain, JSON-escaped, URL-encoded, base64."""
     raw = value.encode()
     spellings = {value, json.dumps(value)[1:-1], urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value)}
+    spellings.add(html.escape(value))
     spellings |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     if "\n" in value:  # multi-line secrets (keys) are usually printed line by line
         spellings |= {line for line in value.splitlines() if len(line) >= 2 * SHORTEST}
@@ -91,4 +93,4 @@ def find_leaks(run_dir: Path) -> dict[str, set[str]]:
 
 
 def _files(run_dir: Path) -> Iterable[Path]:
-    return sorted(path for path in run_dir.rglob("*") if path.is_file() and path.name != SECRETS_FILE)
+    return sorted(path for path in run_dir.rglob("*") if path.is_file() and path != run_dir / SECRETS_FILE)

@@ -12,7 +12,7 @@ from ccci.plan.expected import Shape, expected
 from ccci.plan.load import OVERLAY, Materials, Request, load
 from ccci.plan.markers import Marker, choose_marker
 from ccci.plan.recipe_settings import Probe
-from ccci.plan.stack import Stack, merged_labels
+from ccci.plan.stack import Stack, trusted_labels
 from ccci.plan.tiers import ALL, run_tags
 from ccci.schemas import check
 from ccci.settings import Settings
@@ -125,7 +125,8 @@ def _marker(materials: Materials, from_base: bool, unplanned: tuple[str, ...]) -
     wanted = materials.recipe.marker
     if not stacks and wanted is None:
         return Marker("none", "no compose file can be read", {})
-    labels = merged_labels(*(stack.backup_labels() for stack in _stacks(materials)))
+    base, head = (side.stack if side else None for side in (materials.base_side, materials.head_side))
+    labels = trusted_labels(base.backup_labels() if base else {}, head.backup_labels() if head else {})
     marker = choose_marker(stacks[0] if stacks else Stack(), labels, wanted)
     if wanted is None:
         return marker

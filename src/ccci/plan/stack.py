@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from ccci_host import compose, env_file
 
 BACKUP_LABELS = ("backupbot.",)
+Services = dict[str, dict[str, str]]  # service -> label -> value
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,19 @@ def inside(path: str, folder: str) -> bool:
     return PurePosixPath(path).is_relative_to(PurePosixPath(folder))
 
 
-def merged_labels(*sides: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """The backup labels of several sides, later ones over earlier ones."""
-    merged: dict[str, dict[str, str]] = {}
-    for side in sides:
-        for service, labels in side.items():
-            merged.setdefault(service, {}).update(labels)
-    return merged
+def trusted_labels(base: Mapping[str, Mapping[str, str]], head: Mapping[str, Mapping[str, str]]) -> Services:
+    """The backup labels that say which data a backup ought to hold; the base's win.
+
+    Where the base backs something up, the head may add a dump, but may not leave a volume out or narrow it: a pull
+    request must not move the marker to where its own backup still works.
+    """
+    narrowing = f"{BACKUP_LABELS[0]}backup.volumes."
+    chosen: Services = {}
+    for service, labels in head.items():
+        chosen[service] = {key: value for key, value in labels.items() if not (base and key.startswith(narrowing))}
+    for service, labels in base.items():
+        chosen[service] = {**chosen.get(service, {}), **labels}
+    return {service: labels for service, labels in chosen.items() if labels}
 
 
 def read_side(
