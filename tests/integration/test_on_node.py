@@ -22,7 +22,7 @@ def test_what_needs_an_engine_of_its_own(node: Node, tmp_path: Path):
     bring_the_project(node)
     settings = [f"--env={name}" for name in PASSED_ON if name in os.environ]
     done = subprocess.run(
-        ["docker", "exec", *settings, "--env=PIP_CERT=/etc/ssl/certs/ca-certificates.crt", "--workdir", HOME,
+        ["docker", "exec", *settings, "--env=CCCI_ON_NODE=1", "--env=PIP_CERT=/etc/ssl/certs/ca-certificates.crt", "--workdir", HOME,
          "ccci-nested", "sh", "-c",
          "./ccci --version && ./ccci bootstrap --yes && "
          ".venv/bin/pytest tests -m docker -q -p no:cacheprovider --junitxml=/tmp/on-node.xml"],
