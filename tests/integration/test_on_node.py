@@ -21,9 +21,9 @@ PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTPS_PROXY", "HTTP_PROXY"
 def test_what_needs_an_engine_of_its_own(node: Node, tmp_path: Path):
     bring_the_project(node)
     settings = [f"--env={name}" for name in PASSED_ON if name in os.environ]
+    settings += ["--env=CCCI_ON_NODE=1", f"--env=PIP_CERT={CERTIFICATES}"]
     done = subprocess.run(
-        ["docker", "exec", *settings, "--env=CCCI_ON_NODE=1", "--env=PIP_CERT=/etc/ssl/certs/ca-certificates.crt", "--workdir", HOME,
-         "ccci-nested", "sh", "-c",
+        ["docker", "exec", *settings, "--workdir", HOME, "ccci-nested", "sh", "-c",
          "./ccci --version && ./ccci bootstrap --yes && "
          ".venv/bin/pytest tests -m docker -q -p no:cacheprovider --junitxml=/tmp/on-node.xml"],
         capture_output=True, text=True, timeout=LIMIT, check=False,
