@@ -149,6 +149,11 @@ def _cross_checks(settings: RecipeSettings) -> None:
             raise UsageError(
                 f"{settings.place('secrets', name)}: there is no dep {source!r}", expected=", ".join(names) or "a dep"
             )
+    if settings.marker and settings.marker["kind"] == "api":
+        raise UsageError(
+            f"{settings.place('marker', 'kind')}: this version of ccci cannot run markers of kind api yet",
+            expected="file, postgres, mysql or sqlite",
+        )
     if settings.deps:
         raise UsageError(
             f"{settings.place('deps')}: this version of ccci cannot provision deps yet",
