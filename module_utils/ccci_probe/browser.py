@@ -139,7 +139,9 @@ def goto_with_retry(page: Page, url: str, deadline: float, status: tuple[int, ..
     `status`: the right ones; empty means below 400. TimeoutError tells the last answer.
     """
     from playwright.sync_api import Error
+    from playwright.sync_api import TimeoutError as NoAnswer
 
+    last = ""
     while True:
         limit = max(1.0, min(30.0, deadline - time.monotonic()))
         try:
@@ -148,6 +150,8 @@ def goto_with_retry(page: Page, url: str, deadline: float, status: tuple[int, ..
             if got in status if status else got < 400:
                 return response
             last = f"status {got}"
+        except NoAnswer as error:
+            last = last or said(error)  # what the last try was cut off from saying, an earlier one may have said
         except Error as error:
             last = said(error)
         if time.monotonic() + PAUSE > deadline:

@@ -45,7 +45,7 @@ def kill_command_line(process: subprocess.Popen[str]) -> None:
 
 def kill_ansible(process: subprocess.Popen[str]) -> None:
     """SIGKILL to ansible-playbook itself; the command line lives on and has to deal with it."""
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
     family, grown = {str(process.pid)}, True
     while grown:

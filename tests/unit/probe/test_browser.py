@@ -71,7 +71,7 @@ def test_forms_frames_and_fresh_contexts(chromium: Any, site: Site) -> None:
 def test_a_step_that_fails_is_named_and_pictured(
     chromium: Any, site: Site, tmp_path: Path, step: dict[str, Any], said: str
 ) -> None:
-    story = play(chromium, site, tmp_path, {"goto": site.url()}, step, limit=1.5)
+    story = play(chromium, site, tmp_path, {"goto": site.url()}, step, limit=5)
     assert story.outcome == "fail"
     assert said in story.observed
     assert [artefact["path"] for artefact in story.artefacts] == ["screenshots/page-failed.png"]
@@ -81,7 +81,7 @@ def test_pages_are_loaded_again_until_they_are_ready(chromium: Any, site: Site) 
     site.answers["/boot"] = lambda count: (200, HTML, b"<p>ready") if count > 1 else (503, HTML, b"<p>wait")
     assert play(chromium, site, None, {"goto": site.url("/boot")}).outcome == "pass"
     site.answers["/down"] = (502, HTML, b"bad gateway")
-    story = play(chromium, site, None, {"goto": site.url("/down")}, limit=1)
+    story = play(chromium, site, None, {"goto": site.url("/down")}, limit=5)
     assert (story.outcome, "status 502" in story.observed) == ("fail", True)
 
 
@@ -96,7 +96,7 @@ def test_an_ingress_that_does_not_listen_is_infrastructures_fault(chromium: Any,
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    story = play(chromium, site, None, {"goto": f"https://app.ci.test:{port}/"}, limit=1)
+    story = play(chromium, site, None, {"goto": f"https://app.ci.test:{port}/"}, limit=5)
     assert (story.outcome, "ERR_CONNECTION_REFUSED" in story.observed) == ("error", True)
 
 

@@ -129,5 +129,5 @@ def test_a_certificate_that_is_not_ours_is_never_accepted_by_the_browser(site: S
     other = tmp_path / "spki"
     other.write_text("A" * 43 + "=\n")
     with pages.browser("127.0.0.1", str(other)) as stranger:
-        story = Stage(stranger, None, time.monotonic() + 1, "page").play([{"goto": site.url()}])
+        story = Stage(stranger, None, time.monotonic() + 6, "page").play([{"goto": site.url()}])
     assert (story.outcome, "ERR_CERT_AUTHORITY_INVALID" in story.observed) == ("fail", True)
