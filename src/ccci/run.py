@@ -8,9 +8,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,11 +28,19 @@ from ccci.settings import Settings, load_settings
 from ccci.source.mirror import Selector
 
 LEAST_FREE = 32 * 2**20  # bytes below runs/: a run's plan, events, logs and screenshots
-# What ccci itself says to ansible-playbook; saying it twice would make the plan untrue.
-_OWN_OPTIONS = {
-    "-t": "--tags", "--tags": "--tags", "--skip-tags": "--skip-tags", "-i": "-i", "--inventory": "-i", "-l": "--limit",
-    "--limit": "--limit",
+# What may follow `--`: how Ansible connects and how much it says, and nothing of what the plan decides. Whether a word
+# follows. Only whole names: Ansible also takes abbreviations, and short options glued together (`-vtcustom`).
+_HARMLESS = {
+    "--verbose": False, "-D": False, "--diff": False, "--flush-cache": False, "-b": False, "--become": False,
+    "-f": True, "--forks": True, "-T": True, "--timeout": True, "-u": True, "--user": True,
+    "--private-key": True, "--key-file": True, "--ssh-common-args": True, "--ssh-extra-args": True,
+    "--scp-extra-args": True, "--sftp-extra-args": True, "--become-method": True, "--become-user": True,
+    "--become-password-file": True, "--become-pass-file": True, "--connection-password-file": True,
+    "--conn-pass-file": True, "--vault-password-file": True, "--vault-pass-file": True,
 }  # fmt: skip
+_VERBOSE = re.compile(r"-v+")
+_OWN = {"-t": "--tags", "--tags": "--tags", "--skip-tags": "--skip-tags", "-i": "-i", "--inventory": "-i",
+        "--inventory-file": "-i", "-l": "--node", "--limit": "--node"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -184,14 +193,25 @@ def held(run_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def refuse_own_options(options: list[str]) -> None:
-    """UsageError for options after `--` that would contradict the plan."""
-    for option in options:
-        name = option.partition("=")[0]
-        if name in _OWN_OPTIONS:
+def refuse_own_options(options: Sequence[str]) -> None:
+    """UsageError for anything after `--` that is not known to leave the plan as it is."""
+    words = iter(options)
+    for word in words:
+        name, given, _ = word.partition("=")
+        if _VERBOSE.fullmatch(word):
+            continue
+        takes_value = _HARMLESS.get(name)
+        if takes_value is None or (given and not (takes_value and name.startswith("--"))):
+            own = _OWN.get(name) or next((_OWN[key] for key in _OWN if len(key) == 2 and word.startswith(key)), None)
             raise UsageError(
-                f"{name} after -- would contradict the plan", next_step=f"Give {_OWN_OPTIONS[name]} to ccci itself"
+                f"{word!r} after -- could contradict the plan",
+                expected=f"-v, {', '.join(sorted(key for key in _HARMLESS if key.startswith('--')))}",
+                next_step=f"Give {own} to ccci itself" if own else "Variables belong into the inventory",
             )
+        if takes_value and not given:
+            value = next(words, None)
+            if value is None or value.startswith("-"):  # Ansible would take it for the next option
+                raise UsageError(f"{name} after -- needs a value", next_step=f"Write {name}=VALUE")
 
 
 def _commits(plan: Plan) -> list[str]:
