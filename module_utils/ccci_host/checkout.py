@@ -14,7 +14,7 @@ import posixpath
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,9 @@ LIMIT = 120.0  # seconds for one git command; recipes are small
 MOST_OUTPUT = 64 * 2**20  # bytes
 LOOK_EVERY = 0.05  # seconds
 LARGEST_FILE = 1024 * 1024  # bytes; more is no compose file
+# Of one commit. A recipe has a few dozen files; a few kilobytes of a pull request can unpack to more than a disk holds.
+MOST_FILES = 20_000
+MOST_BYTES = 200 * 2**20
 _SAFE = (
     "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", "-c", "core.fsmonitor=false", "-c", "gc.auto=0",
     "-c", "maintenance.auto=false", "-c", "safe.directory=*", "-c", "advice.detachedHead=false",
@@ -37,7 +40,7 @@ class GitError(OSError):
 
 
 class TooMuch(Exception):  # noqa: N818 - an answer for the caller, who knows whose repository it is
-    """A repository that would fill the memory of whoever reads it."""
+    """A repository that would fill the memory of whoever reads it, or the disk of whoever checks it out."""
 
 
 def git(folder: str, *arguments: str, stdin: bytes = b"", limit: float = LIMIT) -> bytes:
@@ -126,24 +129,28 @@ class Escape:
 
 
 class Tree(Mapping[str, str]):
-    """The files of one commit as `{path: text}`, read when they are asked for. Links inside the tree are followed."""
+    """The files of one commit as `{path: text}`, read when they are asked for. Links inside the tree are followed.
+
+    TooMuch for a commit that nobody should check out.
+    """
 
     def __init__(self, folder: str, commit: str) -> None:
         self.folder = folder
         self.commit = commit
         self._entries = _entries(git(folder, "ls-tree", "-r", "-l", "-z", "--full-tree", commit))
+        _demand_size(self._entries.values())
         self._texts: dict[str, str] = {}
         # {path: target} of every symbolic link
         links = [path for path, entry in self._entries.items() if entry.mode == _LINK]
-        self.links = {path: self._blob(path) if self._entries[path].size <= LONGEST_LINK else "/" for path in links}
+        short = self._blobs([path for path in links if self._entries[path].size <= LONGEST_LINK])
+        self.links = {path: short.get(path, "/") for path in links}
 
     def __getitem__(self, path: str) -> str:
         """KeyError when the commit has no such file, or when a link leads out of it."""
         real = self._real(path)
         if real is None:
             raise KeyError(path)
-        if real not in self._texts:
-            self._texts[real] = self._blob(real)
+        self.read([path])
         return self._texts[real]
 
     def __iter__(self) -> Iterator[str]:
@@ -154,6 +161,11 @@ class Tree(Mapping[str, str]):
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, str) and self._real(path) is not None
+
+    def read(self, paths: Iterable[str]) -> None:
+        """Reads many files at once, for later: a git process for each of them takes its time. Unknown ones are none."""
+        wanted = dict.fromkeys(real for path in paths if (real := self._real(path)) and real not in self._texts)
+        self._texts.update(self._blobs(list(wanted)))
 
     def with_files(self, texts: Mapping[str, str]) -> Tree:
         """The same tree with more files at its top, as if they had been placed in the checkout."""
@@ -177,11 +189,17 @@ class Tree(Mapping[str, str]):
         entry = self._entries.get(real) if real is not None else None
         return real if entry and entry.mode.startswith("100") else None
 
-    def _blob(self, path: str) -> str:
-        entry = self._entries[path]
-        if entry.size > LARGEST_FILE:
-            raise ComposeError(path, 1, f"has {entry.size} bytes; at most {LARGEST_FILE} are read")
-        return git(self.folder, "cat-file", "blob", entry.id).decode("utf-8", "replace")
+    def _blobs(self, paths: Sequence[str]) -> dict[str, str]:
+        """`{path: text}` from one `git cat-file --batch`. ComposeError for one that nobody would read."""
+        for path in paths:
+            if self._entries[path].size > LARGEST_FILE:
+                raise ComposeError(path, 1, f"has {self._entries[path].size} bytes; at most {LARGEST_FILE} are read")
+        ids = list(dict.fromkeys(self._entries[path].id for path in paths))
+        if not ids:
+            return {}
+        asked = "".join(f"{one}\n" for one in ids).encode()
+        texts = _batched(git(self.folder, "cat-file", "--batch", stdin=asked), self.folder)
+        return {path: texts[self._entries[path].id] for path in paths}
 
 
 @dataclass(frozen=True)
@@ -200,6 +218,30 @@ def _entries(listed: bytes) -> dict[str, _Entry]:
             mode, _, identity, size = head.split()
             found[path] = _Entry(mode, identity, int(size) if size.isdigit() else 0)
     return found
+
+
+def _demand_size(entries: Collection[_Entry]) -> None:
+    size = sum(entry.size for entry in entries)
+    if len(entries) > MOST_FILES or size > MOST_BYTES:
+        raise TooMuch(
+            f"{len(entries)} files of {size / 2**20:.1f} MiB together; "
+            f"at most {MOST_FILES} files and {MOST_BYTES // 2**20} MiB are checked out"
+        )
+
+
+def _batched(output: bytes, folder: str) -> dict[str, str]:
+    """From `git cat-file --batch`: `<id> blob <size>\\n<size bytes>\\n`, again and again."""
+    texts, at = {}, 0
+    while at < len(output):
+        head = output[at : output.find(b"\n", at)]
+        words = head.decode("ascii", "replace").split()
+        if len(words) != 3:
+            raise GitError(f"git cat-file in {folder} answered {' '.join(words)[:200]!r}")
+        begin = at + len(head) + 1
+        at = begin + int(words[2])
+        texts[words[0]] = output[begin:at].decode("utf-8", "replace")
+        at += 1
+    return texts
 
 
 def resolve(path: str, links: Mapping[str, str], follow: int = 40) -> str | None:

@@ -102,11 +102,15 @@ def _make_abra_dir(order: Order, folder: Path) -> None:
 
 
 def _judge(order: Order, taken: Mapping[Port, str], folder: Path, answer: Answer) -> bool:
+    side = "base"
     try:
         base = Tree(str(folder), str(order.base["commit"])) if order.base else None
+        side = "head"
         head = Tree(str(folder), str(order.head["commit"]))
     except checkout.TooMuch as error:
-        answer.result(VALID, "fail", expected="a recipe whose files can be listed", observed=str(error))
+        answer.result(
+            VALID, "fail", expected="a recipe whose files can be listed and checked out", observed=f"{side}: {error}"
+        )
         return False
     outside = [*_outside(base, "base"), *_outside(head, "head")]
     sides = None if outside else _read_sides(order, base, head, answer)
@@ -135,6 +139,9 @@ def _read_sides(order: Order, base: Tree | None, head: Tree, answer: Answer) -> 
         side, label = "head", str(order.head.get("label") or "head")
         fresh = read_side(head, sample_of(head), later)
         upgraded = read_side(head, env_before_upgrade(base, head), later) if base is not None else fresh
+    except checkout.TooMuch as error:
+        answer.result(VALID, "fail", expected="compose files of a sensible size", observed=f"{side} ({label}): {error}")
+        return None
     except ComposeError as error:
         own = order.overlay is not None and error.file.startswith(OVERLAY.removesuffix(".yml"))
         answer.result(

@@ -61,7 +61,9 @@ def env_before_upgrade(base: Tree | None, head: Tree) -> str:
 
 def read_side(tree: Tree, own_text: str, wishes: Wishes) -> Side:
     """The side at a commit for an app whose .env is `own_text`. ComposeError with file and line for what is wrong."""
-    check_raw({path: tree[path] for path in tree if _is_compose(path)})
+    raw = [path for path in tree if _is_compose(path)]
+    tree.read([*raw, SAMPLE, "abra.sh"])
+    check_raw({path: tree[path] for path in raw})
     files = env_file.compose_files(parse_env(sample_of(tree), SAMPLE), wishes.env, wishes.compose_files)
     _, env, recipe = _read(tree, own_text, files, wishes)
     _check_sources(recipe, tree)

@@ -246,3 +246,58 @@ def test_a_tree_that_lists_without_end_is_the_recipes_fault(tmp_path: Path, monk
     run = Run(tmp_path, BASE, {"README.md": "x"})
     assert run.outcomes == {"prepare.compose_valid": "fail"}
     assert "more than" in run.observed("prepare.compose_valid")
+
+
+@pytest.mark.parametrize(("limit", "least"), [("MOST_FILES", 2), ("MOST_BYTES", 300)])
+@pytest.mark.parametrize("side", ["base", "head"])
+def test_a_tree_that_would_fill_the_disk_is_not_checked_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, least: int, side: str
+) -> None:
+    monkeypatch.setattr(checkout, limit, least)
+    more = {"a.txt": "x" * 300}
+    run = Run(tmp_path, {**BASE, **(more if side == "base" else {})}, {"README.md": "x", **more})
+    assert run.outcomes == {"prepare.compose_valid": "fail"}
+    assert run.observed("prepare.compose_valid").startswith(f"{side}: ")
+    assert "are checked out" in run.observed("prepare.compose_valid")
+    assert not (prepare.recipe_folder(run.scope) / "compose.yml").exists()
+
+
+def test_a_tree_counts_each_place_of_a_file_that_git_keeps_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = RecipeRepo(tmp_path / "repo")
+    same = {f"copies/{number}.bin": "x" * 2**20 for number in range(20)}
+    commit = repo.commit_files({**BASE, **same})
+    checkout.Tree(str(repo.folder), commit)
+    monkeypatch.setattr(checkout, "MOST_BYTES", 19 * 2**20)
+    with pytest.raises(checkout.TooMuch, match=r"22 files of 20\.0 MiB"):
+        checkout.Tree(str(repo.folder), commit)
+
+
+def test_all_compose_files_of_a_side_are_read_by_one_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = RecipeRepo(tmp_path / "repo")
+    more = {f"compose.{number}.yml": COMPOSE + f"# {number} é\n" for number in range(5)}
+    commit = repo.commit_files({**BASE, **more, "link.yml": ("compose.1.yml",), "abra.sh": "export A=1\n"})
+    asked = []
+    real = checkout.git
+
+    def counting(folder: str, *arguments: str, **keywords: Any) -> bytes:
+        asked.append(arguments[0])
+        return real(folder, *arguments, **keywords)
+
+    monkeypatch.setattr(checkout, "git", counting)
+    tree = checkout.Tree(str(repo.folder), commit)
+    read_side(tree, sample_of(tree), Wishes("d.ci.test", "d_ci_test"))
+    assert asked == ["ls-tree", "cat-file", "cat-file", "cat-file"]  # the links, the sample, everything else
+    assert tree["compose.3.yml"] == more["compose.3.yml"]
+    assert tree["link.yml"] == more["compose.1.yml"]
+
+
+def test_compose_files_that_together_are_too_much_are_the_recipes_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkout, "MOST_OUTPUT", 4 * 2**20)
+    more = {f"compose.{number}.yml": f"# {number}\n" + "x" * (2**20 - 10) for number in range(5)}
+    run = Run(tmp_path, None, {**BASE, **more})
+    assert run.outcomes == {"prepare.compose_valid": "fail"}
+    assert "more than 4 MiB" in run.observed("prepare.compose_valid")
