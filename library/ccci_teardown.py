@@ -66,7 +66,8 @@ RETURN = r"""
 ccci:
   description:
     - The results C(teardown.removed) and, with O(evidence), C(teardown.deploy_count).
-    - The facts C(left_behind), a list of C(kind), C(name) and C(run), and C(foreign), what else changed meanwhile.
+    - The facts C(left_behind), a list of C(kind), C(name) and C(run), and C(foreign), what else changed meanwhile; with
+      O(evidence) also C(resources), what each service used.
   returned: always
   type: dict
 """
@@ -162,6 +163,8 @@ def start(module: AnsibleModule, client: Client, answer: Answer, scope: dict, pr
     there = {entry["stack"] for entry in services} & set(journal.stacks_of(scope))
     if module.params["evidence"]:
         judge_deploys(answer, scope, there)
+        with answer.waiting("docker"):
+            teardown.measure(client, scope, answer)
     files = answer.files if module.params["evidence"] else None
     if module.params["keep"] and there:
         if files is not None:
@@ -189,7 +192,10 @@ def judge_deploys(answer: Answer, scope: dict, there: set) -> None:
         answer.result("teardown.deploy_count", "error", observed=f"the count cannot be read: {error}")
         return
     outcome, expected, found = teardown.deploy_count(scope, counted, there)
-    answer.result("teardown.deploy_count", outcome, expected=expected, observed=found, evidence=found)
+    answer.result(
+        "teardown.deploy_count", outcome, expected=expected, observed=found, evidence=found,
+        failure_id="redeploy-flake" if outcome == "fail" else None,
+    )  # fmt: skip
 
 
 def kept_in_cursor(answer: Answer, progress: teardown.Progress) -> dict:

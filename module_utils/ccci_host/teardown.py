@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import backup_snapshots, inventory, processes, state
+from . import backup_snapshots, inventory, processes, resources, state
 from .abra_call import AbraError, abra, fatal_words
+from .answer import Answer, cut
 from .docker import Client, service_name
 from .docker_errors import DockerError
 from .inventory import Objects
@@ -84,6 +85,12 @@ def read_logs(client: Client, scope: Mapping[str, Any], progress: Progress, file
     """Writes the log of every service into the run's folder and names the files as `ccci_files` wants them."""
     for app in scope.get("apps") or []:
         try_step(progress, f"read the logs of {app['stack']}", partial(_logs, client, scope, app, files))
+
+
+def measure(client: Client, scope: Mapping[str, Any], answer: Answer) -> None:
+    """The fact `resources` as long as there is something to measure, with what the services have on the disk."""
+    for app in scope.get("apps") or []:
+        resources.note(client, app["stack"], answer, disk=True, prefix=_prefix(scope, app))
 
 
 def remove(client: Client, scope: Mapping[str, Any], progress: Progress, seconds: float) -> Objects:
@@ -160,9 +167,8 @@ def load_before(scope: Mapping[str, Any]) -> Objects:
 def _logs(client: Client, scope: Mapping[str, Any], app: Mapping[str, str], files: list[dict[str, Any]]) -> None:
     folder = node_dir(scope) / "logs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    prefix = "" if app["stack"] == scope["stack"] else f"{app.get('name', app['stack'])}-"
     for service in client.services(app["stack"]):
-        name = prefix + service_name(service, app["stack"])
+        name = _prefix(scope, app) + service_name(service, app["stack"])
         path = folder / f"{name}.log"
         try:
             text = client.logs("services", service["ID"], tail=LOG_LINES)
@@ -170,6 +176,11 @@ def _logs(client: Client, scope: Mapping[str, Any], app: Mapping[str, str], file
             text = f"[the logs could not be read: {error}]\n"
         path.write_text(text)
         files.append({"path": str(path), "to": f"logs/{name}.log", "kind": "log", "title": f"Log of {name}"})
+
+
+def _prefix(scope: Mapping[str, Any], app: Mapping[str, str]) -> str:
+    """What tells the services of a dep from those of the recipe itself."""
+    return "" if app["stack"] == scope["stack"] else f"{app.get('name', app['stack'])}-"
 
 
 def _with_abra(client: Client, scope: Mapping[str, Any], progress: Progress) -> None:
@@ -188,7 +199,7 @@ def _with_abra(client: Client, scope: Mapping[str, Any], progress: Progress) -> 
                 progress.notes.append(str(error))
                 break  # one that is missing or hangs will not get better; the API goes on
             if done.rc:
-                progress.notes.append(f"`abra {' '.join(argv)}` returned {done.rc}: {fatal_words(done)[-300:]}")
+                progress.notes.append(f"`abra {' '.join(argv)}` returned {done.rc}: {cut(fatal_words(done), 300)}")
 
 
 def _remove_orphans(client: Client, scope: Mapping[str, Any]) -> None:
