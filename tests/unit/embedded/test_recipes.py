@@ -116,7 +116,9 @@ def test_every_image_of_a_good_version_is_one_that_gets_built(catalogue: Path) -
         if (repository.stem, ref) not in {("custom-html", f"refs/pull/{number}/head") for number in (6, 9)}
     }
     assert {name: images for name, images in unknown.items() if images} == {
-        "custom-html refs/pull/5/head": {"127.0.0.1:5000/ccci/nginx:1.99.0"}
+        "custom-html refs/pull/5/head": {"127.0.0.1:5000/ccci/nginx:1.99.0"},
+        "faultbox refs/pull/7/head": {"127.0.0.1:5000/ccci/faultbox:9.0.0"},
+        "faultbox refs/pull/8/head": {"127.0.0.1:5001/ccci/faultbox:1.1.0"},  # the fault suite's own registry
     }
 
 
@@ -156,5 +158,5 @@ def test_unknown_keys_and_recipes_are_named(build: ModuleType, tmp_path: Path) -
     (tmp_path / "history.yml").write_text("main:\n  - {subject: One, files: {}}\n")
     with pytest.raises(build.SourceError, match="has the keys \\['files', 'subject'\\]"):
         build.read_history(tmp_path)
-    with pytest.raises(build.SourceError, match="no recipe 'custom-htm' here; there is custom-html, notes"):
+    with pytest.raises(build.SourceError, match="no recipe 'custom-htm' here; there is custom-html, faultbox, notes"):
         build.build("custom-htm", tmp_path)
