@@ -9,6 +9,7 @@ import pytest
 from playing import Node, Player
 
 pytestmark = pytest.mark.nested
+END_LIMIT = 120.0  # seconds from the end of a play to the end of its cleaning
 
 
 @pytest.mark.parametrize("tier", ["install", "backup"])
@@ -19,23 +20,23 @@ def test_kill_9_of_the_command_line_then_clean(player: Player, node: Node, tier:
     killing.clean_and_compare(player, node, before)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_run_and_takes_it_away(player: Player, node: Node, number: signal.Signals):
     before = node.objects()
-    process = killing.play_until(player, "upgrade")
-    process.send_signal(number)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, out + err
+    command = killing.play_until(player, "upgrade")
+    command.process.send_signal(number)
+    played = command.end(END_LIMIT)
+    assert played.code == 130, played.out + played.err
     assert node.objects() == before
-    assert '"interrupted"' in out
+    assert played.json["verdict"] == "interrupted"
 
 
 def test_kill_9_of_ansible_is_no_pass_and_leaves_nothing(player: Player, node: Node):
     before = node.objects()
-    process = killing.play_until(player, "upgrade")
-    killing.kill_ansible(process)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 3, out + err
+    command = killing.play_until(player, "upgrade")
+    assert killing.kill_ansible(command), "no ansible-playbook below the command line"
+    played = command.end(END_LIMIT)
+    assert played.code == 3, played.out + played.err
     assert node.objects() == before
 
 
