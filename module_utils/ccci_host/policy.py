@@ -10,8 +10,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import traefik_labels
 from .backup_snapshots import BACKUPBOT_LABEL
 from .compose import Stack
+from .traefik_labels import App
 
 RULES = {
     "docker-socket": "The Docker socket (or a folder above it) gives a container the whole node",
@@ -25,7 +27,12 @@ RULES = {
     "foreign-object": "A volume, network, secret or config that is not the stack's own",
     "volume-driver": "A volume of another driver than local",
     "network-driver": "A network of another driver than overlay",
-    "platform-role": "A label that makes a service the node's backup service, which then vouches for its own backups",
+    "platform-role": "A label by which a service speaks for the platform: as the node's backup service, as another "
+    "stack's, or as ccci's own",
+    traefik_labels.HOST: "A router of Traefik for a name that is not the app's (its domain, a name below it, one that "
+    "recipe.yml derives from it), or for every name",
+    traefik_labels.PART: "An option of Traefik that reaches beyond the app (parts that are not named after its stack, "
+    "addresses, networks, certificates), or that is not known to stay within it",
     "port-taken": "A published port that something else on the node has",
 }
 # Neither the inventory nor recipe.yml can let these through;
@@ -38,8 +45,8 @@ FREE_MOUNTS = ("/etc/timezone", "/etc/localtime")
 SOCKETS = tuple(
     f"{run}/{name}" for run in ("/run", "/var/run") for name in ("docker.sock", "containerd/containerd.sock")
 )
-PLATFORM_NETWORKS = ("proxy",)
-PLATFORM_LABEL = BACKUPBOT_LABEL.partition("=")[0]
+PLATFORM_LABELS = (BACKUPBOT_LABEL.partition("=")[0],)
+PLATFORM_PREFIXES = ("com.docker.", "ccci.")
 _NAMESPACES = ("network_mode", "pid", "ipc", "userns_mode")
 Path = tuple[Any, ...]
 Port = tuple[int, str]  # published port, protocol
@@ -85,20 +92,20 @@ def unknown_rules(allow: Collection[str]) -> list[str]:
 
 
 def judge(
-    base: Stack | None, head: Stack, *, stack: str, mode: str = "strict", allow: Collection[str] = (),
+    base: Stack | None, head: Stack, *, app: App, mode: str = "strict", allow: Collection[str] = (),
     taken: Mapping[Port, str] | None = None, published: bool = False,
 ) -> Verdict:  # fmt: skip
     """Judges what `head` asks for and `base` does not (without a base: everything that head asks for).
 
-    `stack` is the run's stack name; `allow` names rules (`capability`) or one detail (`capability=NET_ADMIN`);
+    `app` is what belongs to the run; `allow` names rules (`capability`) or one detail (`capability=NET_ADMIN`);
     `mode: relaxed` lets everything through but what NEVER names; `taken` says who holds which published port.
     `published`: the head is no pull request but what the recipe's maintainers already gave out.
     """
     held = taken or {}
-    before = {demand.key for demand in [*demands(base, stack), *collisions(base, held)]} if base else set()
+    before = {demand.key for demand in [*demands(base, app), *collisions(base, held)]} if base else set()
     refused: list[Finding] = []
     noted: list[Finding] = []
-    for demand in [*demands(head, stack), *collisions(head, held)]:
+    for demand in [*demands(head, app), *collisions(head, held)]:
         if demand.key in before:
             continue
         allowed = mode == "relaxed" or demand.rule in allow or f"{demand.rule}={demand.detail}" in allow
@@ -112,10 +119,11 @@ def _finding(stack: Stack, demand: Demand) -> Finding:
     return Finding(demand.rule, f"{demand.subject} asks for {demand.detail}", file, line)
 
 
-def demands(stack: Stack, name: str) -> list[Demand]:
-    """Everything in the compose files that reaches beyond the stack's own containers, volumes and networks."""
+def demands(stack: Stack, app: App) -> list[Demand]:
+    """Everything in the compose files that reaches beyond the stack's own containers, volumes, networks and names."""
     found = [demand for service in stack.services for demand in _of_service(stack, service)]
-    return [*found, *_of_volumes(stack), *_of_networks(stack), *_of_files(stack), *_foreign(stack, name)]
+    found += [demand for labels in _labels(stack) for demand in labels.demands(app)]
+    return [*found, *_of_volumes(stack), *_of_networks(stack), *_of_files(stack), *_foreign(stack, app.stack)]
 
 
 def collisions(stack: Stack, taken: Mapping[Port, str]) -> list[Demand]:
@@ -161,8 +169,33 @@ def _of_service(stack: Stack, name: str) -> Iterator[Demand]:
         yield Demand(
             "security-option", subject, f"cgroup_parent: {service.raw['cgroup_parent']}", (*where, "cgroup_parent")
         )
-    if PLATFORM_LABEL in service.deploy_labels:
-        yield Demand("platform-role", subject, PLATFORM_LABEL, (*where, "deploy", "labels", PLATFORM_LABEL))
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Labels of one place in the compose files. Which of a service's two places counts is for the reader to decide."""
+
+    subject: str
+    found: Mapping[str, str]
+    path: Path
+
+    def demands(self, app: App) -> Iterator[Demand]:
+        for label in self.found:
+            if label.lower() in PLATFORM_LABELS or label.lower().startswith(PLATFORM_PREFIXES):
+                yield Demand("platform-role", self.subject, label, (*self.path, label))
+        if self.path[0] == "services":
+            for rule, what, label in traefik_labels.asked(self.found, app):
+                yield Demand(rule, self.subject, what, (*self.path, label))
+
+
+def _labels(stack: Stack) -> Iterator[_Labels]:
+    for name, service in stack.services.items():
+        yield _Labels(f"service {name}", service.deploy_labels, ("services", name, "deploy", "labels"))
+        own = service.raw.get("labels") or {}
+        yield _Labels(f"each container of service {name}", own, ("services", name, "labels"))
+    for kind in ("volumes", "secrets", "configs", "networks"):
+        for name, one in getattr(stack, kind).items():
+            yield _Labels(f"{kind[:-1]} {name}", one.get("labels") or {}, (kind, name, "labels"))
 
 
 def _mounted(subject: str, source: str, read_only: bool, path: Path) -> Iterator[Demand]:
@@ -207,7 +240,7 @@ def _foreign(stack: Stack, own: str) -> Iterator[Demand]:
     for kind in ("volumes", "secrets", "configs", "networks"):
         for key, one in getattr(stack, kind).items():
             name = str(one["name"])
-            if name.startswith(f"{own}_") or (kind == "networks" and name in (*PLATFORM_NETWORKS, "host")):
+            if name.startswith(f"{own}_") or (kind == "networks" and name in (*traefik_labels.NETWORKS, "host")):
                 continue
             yield Demand("foreign-object", f"{kind[:-1]} {key}", name, (kind, key))
 

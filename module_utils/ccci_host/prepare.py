@@ -20,6 +20,7 @@ from .compose import ComposeError
 from .docker import Client
 from .policy import Finding, Port
 from .sides import OVERLAY, Side, Wishes, env_before_upgrade, read_side, sample_of
+from .traefik_labels import app_of
 
 VALID, POLICY = OPERATIONS = ("prepare.compose_valid", "prepare.policy")
 TRUSTED_KINDS = (
@@ -159,7 +160,7 @@ def _read_sides(order: Order, base: Tree | None, head: Tree, answer: Answer) -> 
 
 def judge_policy(order: Order, sides: Sides, taken: Mapping[Port, str], answer: Answer) -> bool:
     """The result prepare.policy. Pure, but that it looks whether mounted paths of the node exist."""
-    stack, rules = str(order.scope["stack"]), list(order.policy.get("allow") or [])
+    rules = list(order.policy.get("allow") or [])
     unknown = policy.unknown_rules(rules)
     if unknown:
         answer.result(
@@ -168,10 +169,11 @@ def judge_policy(order: Order, sides: Sides, taken: Mapping[Port, str], answer: 
         )  # fmt: skip
         return False
     base = sides.base.recipe if sides.base else None
+    app = app_of(str(order.scope["stack"]), str(order.scope["domain"]), {**order.env, **order.env_from_upgrade})
     # Without the upgrade tier it is the fresh head that is deployed, with values that the upgraded one never has.
     verdicts = [
         policy.judge(
-            base, head.recipe, stack=stack, mode=str(order.policy.get("mode") or "strict"), allow=rules, taken=taken,
+            base, head.recipe, app=app, mode=str(order.policy.get("mode") or "strict"), allow=rules, taken=taken,
             published=order.head.get("kind") in TRUSTED_KINDS,
         )
         for head in (sides.head, sides.fresh)

@@ -20,6 +20,7 @@ from ccci.plan.tiers import TIERS
 from ccci.settings import Settings, load_settings
 from ccci.source.versions import nearest
 from ccci_host import policy
+from ccci_host.traefik_labels import App, app_of
 
 ERROR, NOTE = "error", "note"
 FLOOR = 2  # tests of what makes a recipe what it is
@@ -151,11 +152,12 @@ def _planned(recipe: str, settings: Settings) -> Iterator[Finding]:
         return
     for entry in plan["not_planned"]:
         yield Finding(NOTE, recipe, f"{entry['tier']} is not judged: {entry['reason']}")
-    yield from _compose(recipe, settings, materials)
+    app = app_of(materials.stack, materials.domain, {**plan["env"], **plan["env_from_upgrade"]})
+    yield from _compose(recipe, settings, materials, app)
     yield from _overlay(recipe, materials)
 
 
-def _compose(recipe: str, settings: Settings, materials: Materials) -> Iterator[Finding]:
+def _compose(recipe: str, settings: Settings, materials: Materials, app: App) -> Iterator[Finding]:
     for rule in policy.unknown_rules(settings.compose_allow.get(recipe, ())):
         allowed = ", ".join(policy.ALLOWABLE)
         yield Finding(ERROR, recipe, f"the inventory allows {rule!r}, which is no rule; rules: {allowed}")
@@ -163,7 +165,7 @@ def _compose(recipe: str, settings: Settings, materials: Materials) -> Iterator[
     if side.stack is None or side.stack.source is None:
         yield Finding(NOTE, recipe, f"the default branch cannot be deployed: {side.problem}")
         return
-    for demand in policy.demands(side.stack.source, materials.stack):
+    for demand in policy.demands(side.stack.source, app):
         file, line = side.stack.source.line_of(demand.path)
         text = f"{file}:{line}: {demand.rule}: {demand.subject} asks for {demand.detail}"
         yield Finding(NOTE, recipe, f"{text} (published already; a pull request that adds it is refused)")

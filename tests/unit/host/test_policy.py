@@ -6,18 +6,20 @@ import pytest
 
 from ccci_host import policy
 from ccci_host.compose import Stack, read_stack
+from ccci_host.traefik_labels import app_of
 
 STACK = "cust-c12afe_ci_test"
+APP = app_of(STACK, "cust-c12afe.ci.test", {})
 
 
 def stack(service: str = "", rest: str = "", extra: str = "") -> Stack:
     lines = [f"    {line}" for line in service.strip("\n").splitlines()]
     text = "\n".join(["version: '3.8'", "services:", "  app:", "    image: nginx:1", *lines, extra, rest, ""])
-    return read_stack({"compose.yml": text}, ["compose.yml"], {"STACK_NAME": STACK})
+    return read_stack({"compose.yml": text}, ["compose.yml"], {"STACK_NAME": STACK, "DOMAIN": APP.domain})
 
 
 def refused(head: Stack, base: Stack | None = None, **options: object) -> list[str]:
-    verdict = policy.judge(base, head, stack=STACK, **options)  # type: ignore[arg-type]
+    verdict = policy.judge(base, head, app=APP, **options)  # type: ignore[arg-type]
     return [finding.rule for finding in verdict.refused]
 
 
@@ -31,20 +33,22 @@ FORBIDDEN = {
     "device": "devices: ['/dev/dri:/dev/dri']",
     "security-option": "security_opt: ['apparmor:unconfined']",
     "platform-role": "deploy: {labels: ['coop-cloud.backupbot.enabled=true']}",
+    "router-host": "deploy: {labels: ['traefik.http.routers.${STACK_NAME}.rule=Host(`other.ci.test`)']}",
+    "router-part": "deploy: {labels: ['traefik.http.routers.${STACK_NAME}.service=api@internal']}",
 }
 
 
 @pytest.mark.parametrize(("rule", "service"), FORBIDDEN.items())
 def test_a_new_demand_is_refused_with_its_place_and_an_old_one_is_not(rule: str, service: str) -> None:
     head = stack(service)
-    (finding,) = policy.judge(NOTHING, head, stack=STACK).refused
+    (finding,) = policy.judge(NOTHING, head, app=APP).refused
     assert (finding.rule, finding.file, finding.line) == (rule, "compose.yml", 5)
     assert refused(head, head) == []
 
 
 @pytest.mark.parametrize(("rule", "service"), FORBIDDEN.items())
 def test_the_inventory_may_allow_a_rule_but_never_the_docker_socket(rule: str, service: str) -> None:
-    verdict = policy.judge(NOTHING, stack(service), stack=STACK, allow=[rule])
+    verdict = policy.judge(NOTHING, stack(service), app=APP, allow=[rule])
     assert [finding.rule for finding in (verdict.refused if rule in policy.NEVER else verdict.noted)] == [rule]
     assert (rule in policy.NEVER) == (rule in ("docker-socket", "platform-role"))
     assert bool(policy.unknown_rules([rule])) == (rule in ("docker-socket", "platform-role"))
@@ -52,13 +56,13 @@ def test_the_inventory_may_allow_a_rule_but_never_the_docker_socket(rule: str, s
 
 def test_one_detail_of_a_rule_can_be_allowed() -> None:
     head = stack("cap_add: [NET_ADMIN, SYS_ADMIN]")
-    verdict = policy.judge(NOTHING, head, stack=STACK, allow=["capability=NET_ADMIN"])
+    verdict = policy.judge(NOTHING, head, app=APP, allow=["capability=NET_ADMIN"])
     assert [finding.what for finding in verdict.refused] == ["service app asks for SYS_ADMIN"]
 
 
 def test_relaxed_notes_everything_but_what_can_never_be() -> None:
     head = stack("privileged: true\nvolumes: ['/srv:/srv', '/var/run:/host']")
-    verdict = policy.judge(NOTHING, head, stack=STACK, mode="relaxed")
+    verdict = policy.judge(NOTHING, head, app=APP, mode="relaxed")
     assert [finding.rule for finding in verdict.refused] == ["docker-socket"]
     assert {finding.rule for finding in verdict.noted} == {"privileged", "bind-mount"}
 
@@ -130,9 +134,7 @@ def test_a_config_of_the_recipe_is_fine() -> None:
 def test_a_published_port_is_refused_only_where_somebody_has_it() -> None:
     head = stack("ports: ['8080:80', '5353:53/udp']")
     assert refused(head, NOTHING) == []
-    verdict = policy.judge(
-        NOTHING, head, stack=STACK, taken={(8080, "tcp"): "service web_app", (5353, "tcp"): "a process"}
-    )
+    verdict = policy.judge(NOTHING, head, app=APP, taken={(8080, "tcp"): "service web_app", (5353, "tcp"): "a process"})
     assert [str(finding) for finding in verdict.refused] == [
         "compose.yml:5: port-taken: service app asks for the published port 8080/tcp, which service web_app has"
     ]
@@ -149,7 +151,8 @@ def test_bind_sources_are_listed_for_the_check_that_they_exist() -> None:
 
 def test_every_rule_is_one_that_is_explained() -> None:
     everything = stack(
-        "\n".join(service for service in FORBIDDEN.values() if "volumes" not in service)
+        "\n".join(service for service in FORBIDDEN.values() if not service.startswith(("volumes", "deploy")))
+        + "\ndeploy: {labels: [coop-cloud.backupbot.enabled, 'traefik.http.routers.a.rule=Host(`b`)']}"
         + "\nvolumes: ['/srv:/x', '/run:/y']\nports: ['80:80']",
         "volumes: {v: {driver: x}, w: {name: other}}\nnetworks: {n: {driver: x}}\nconfigs: {c: {file: /x}}",
     )
@@ -164,7 +167,46 @@ def test_a_volume_in_memory_that_is_a_bind_mount_is_one(options: str) -> None:
     assert refused(stack("volumes: [data:/data]", "volumes: {data: {driver_opts: {type: tmpfs, device: tmpfs}}}")) == []
 
 
-def test_an_app_cannot_become_the_nodes_backup_service() -> None:
-    head = stack("deploy: {labels: ['coop-cloud.backupbot.enabled=true']}")
+@pytest.mark.parametrize("where", ["labels: {labels}", "deploy: {{labels: {labels}}}"])
+@pytest.mark.parametrize(
+    "labels",
+    ["['coop-cloud.backupbot.enabled=true']", "{'Coop-Cloud.Backupbot.Enabled': 'false'}",
+     "['com.docker.stack.namespace=other']", "{com.docker.swarm.service.name: other_app}", "[ccci.holder=me]"],
+)  # fmt: skip
+def test_no_label_speaks_for_the_platform(where: str, labels: str) -> None:
+    head = stack(where.replace("{labels}", labels).replace("{{", "{").replace("}}", "}"))
     assert refused(head, NOTHING, mode="relaxed") == ["platform-role"]
     assert refused(head, head) == []
+    assert refused(head, NOTHING, published=True) == []
+
+
+def test_other_objects_do_not_speak_for_the_platform_either() -> None:
+    for kind in ("volumes", "networks"):
+        assert refused(stack("", f"{kind}: {{x: {{labels: [com.docker.stack.namespace=other]}}}}"), NOTHING) == [
+            "platform-role"
+        ]
+    assert refused(stack("", "configs: {c: {file: ./a, labels: {ccci.run: x}}}"), NOTHING) == ["platform-role"]
+
+
+def test_what_recipes_say_to_the_backup_service_and_to_abra_is_theirs() -> None:
+    labels = "['backupbot.backup=true', 'backupbot.backup.pre-hook=sh -c x', 'coop-cloud.${STACK_NAME}.timeout=120']"
+    assert refused(stack(f"deploy: {{labels: {labels}}}"), NOTHING) == []
+
+
+def test_a_foreign_name_is_refused_with_its_line_and_can_be_allowed_by_name() -> None:
+    head = stack("deploy:\n  labels:\n    - a=b\n    - traefik.http.routers.${STACK_NAME}.rule=Host(`other.ci.test`)")
+    verdict = policy.judge(NOTHING, head, app=APP)
+    assert [str(one) for one in verdict.refused] == ["compose.yml:8: router-host: service app asks for other.ci.test"]
+    assert refused(head, NOTHING, allow=["router-host=other.ci.test"]) == []
+    assert refused(head, NOTHING, allow=["router-host=another.ci.test"]) == ["router-host"]
+    assert refused(head, head) == []
+
+
+def test_labels_of_a_container_and_of_its_service_are_told_apart() -> None:
+    """Traefik reads the one or the other: a label that did nothing where it was must not begin to."""
+    rule = "labels: ['traefik.http.routers.${STACK_NAME}.rule=HostRegexp(`.*`)']"
+    before, after = stack(rule), stack(f"deploy: {{{rule}}}")
+    assert refused(before, NOTHING) == refused(after, NOTHING) == ["router-host"]
+    assert refused(after, before) == ["router-host"]
+    both = stack(f"{rule}\ndeploy: {{labels: ['traefik.http.routers.${{STACK_NAME}}.rule=Host(`${{DOMAIN}}`)']}}")
+    assert "router-host" in refused(both, NOTHING), "the label below deploy does not hide the other one"

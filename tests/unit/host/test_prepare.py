@@ -158,6 +158,24 @@ def test_what_is_new_and_forbidden_is_red_with_file_line_and_rule(tmp_path: Path
     assert not (prepare.recipe_folder(run.scope) / "compose.yml").exists()
 
 
+def test_names_come_from_the_recipes_settings_and_not_from_the_pull_requests_sample(tmp_path: Path) -> None:
+    routed = COMPOSE.replace(
+        "    volumes:",
+        "    deploy: {labels: ['traefik.http.routers.${STACK_NAME}.rule=Host(`${DOMAIN}`${EXTRA})']}\n    volumes:",
+    )
+    own = Run(
+        tmp_path / "a",
+        BASE,
+        {"compose.yml": routed},
+        env={"EXTRA": ", `www.web-c12afe.ci.test`, `web-c12afe-admin.ci.test`"},
+    )
+    assert own.outcomes == GREEN
+    sample = {".env.sample": SAMPLE + "EXTRA=', `other.ci.test`'\n"}
+    run = Run(tmp_path / "b", {**BASE, "compose.yml": routed}, sample)
+    assert run.observed("prepare.policy") == "compose.yml:5: router-host: service app asks for other.ci.test"
+    assert Run(tmp_path / "c", {**BASE, "compose.yml": routed}, sample, env={"EXTRA": ""}).outcomes == GREEN
+
+
 def test_what_the_maintainers_published_is_noted_and_not_refused(tmp_path: Path) -> None:
     bad = COMPOSE.replace("[content:/data]", "[content:/data, '/var/run/docker.sock:/s']")
     run = Run(tmp_path, BASE, {"compose.yml": bad}, kind="main")
