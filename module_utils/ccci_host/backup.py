@@ -15,7 +15,7 @@ from typing import Any
 
 from . import backup_survey, marker, state
 from .abra_call import abra, fatal_words
-from .answer import Answer
+from .answer import Answer, cut
 from .backup_survey import Entry, Survey, Wanted
 from .docker import STACK_LABEL, Client, running_container, service_name, timestamp
 
@@ -196,7 +196,7 @@ def list_snapshot(client: Client, scope: Mapping[str, Any]) -> tuple[dict[str, A
     }
     done = client.exec(backup_service(client), ["/usr/bin/backup", "--", "ls"], env=environment, limit=LIST_LIMIT)
     if done.rc != 0:
-        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-800:]
+        said = cut((done.stderr or done.stdout).decode("utf-8", "replace").strip(), 800)
         raise BackupTrouble(f"The backup service cannot list its newest snapshot: {said}. Look at its log")
     try:
         return backup_survey.parse_listing(done.stdout.decode("utf-8", "replace"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .answer import cut
 from .docker import Client
 from .docker_errors import DockerError
 
@@ -24,7 +25,7 @@ def forget(client: Client, stack: str) -> list[str]:
     done = client.exec(container, ["/usr/bin/backup", "forget"], env={"SERVICE": stack}, limit=FORGET_LIMIT)
     if done.rc == 0:
         return []
-    words = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-300:]
+    words = cut((done.stderr or done.stdout).decode("utf-8", "replace").strip(), 300)
     left = _remaining(client, container, stack)
     if left:
         return left

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .answer import cut
 from .compose import ComposeError
 
 LIMIT = 120.0  # seconds for one git command; recipes are small
@@ -53,7 +54,7 @@ def git(folder: str, *arguments: str, stdin: bytes = b"", limit: float = LIMIT) 
     except subprocess.TimeoutExpired as error:
         raise GitError(f"git {arguments[0]} in {folder} did not end within {limit:.0f} s") from error
     if code != 0:
-        words = said.decode("utf-8", "replace").strip()[-800:]
+        words = cut(said.decode("utf-8", "replace").strip(), 800)
         raise GitError(f"git {' '.join(arguments)} in {folder} ended with {code}: {words}")
     return output
 

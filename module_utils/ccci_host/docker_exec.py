@@ -49,7 +49,7 @@ def run_exec(client: Client, container_id: str, body: dict[str, Any], stdin: byt
         tail = b"".join(chunk for _, chunk in demultiplex(seen))[-500:].decode("utf-8", "replace")
         raise LimitReached(
             f"`{command[:200]}` in container {container_id[:12]} did not end within {limit:.0f} s. "
-            f"It may still be running there: the Docker API cannot end it. Last output: {tail or 'none'}"
+            f"It may still be running there: the Docker API cannot end it. Last output: {tail!r}"
         ) from error
     except (ConnectionError, BrokenPipeError) as error:
         raise DockerError(0, f"Docker broke off `{command[:200]}` in container {container_id[:12]}: {error}") from error
