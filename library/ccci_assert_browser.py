@@ -8,6 +8,8 @@ short_description: Judge an app in a real browser
 description:
   - Runs on the controller (delegate it to C(ccci_controller)), with the distribution's Chromium.
   - With O(url) alone, the page must load. With O(steps), every step must succeed, in this order.
+  - A page on which nothing was done yet is loaded again now and then while something is looked for. Every retry is in
+    the evidence.
   - Errors in the page's console are counted as warnings in the evidence; they fail nothing.
 options:
   id:
@@ -108,7 +110,8 @@ def main() -> None:
             deadline = time.monotonic() + arguments["retry_for"]
             told = steps.Stage(chromium, arguments["run_dir"], deadline, arguments["id"]).play(story)
         answer.artefacts = told.artefacts
-        answer.result(arguments["id"], told.outcome, expected=expected, observed=told.observed, evidence=told.evidence)
+        answer.result(arguments["id"], told.outcome, expected=expected, observed=told.observed, evidence=told.evidence,
+                      failure_id=told.failure_id)  # fmt: skip
     except (browser.NoBrowserError, OSError, ValueError) as error:
         answer.result(
             arguments["id"], "error", expected="a browser that starts", observed=str(error),

@@ -7,7 +7,9 @@ module: ccci_assert_command
 short_description: Run commands inside services of the app and judge what they say
 description:
   - Runs each command in the newest running container of its service, without a terminal, and judges return code and
-    standard output. A service that does not exist is an error that names the real ones.
+    standard output. A service that does not exist fails at once, with the names of the real ones.
+  - With O(retry_for), or a check's own C(within), it is run again until it says what it must. Every retry is in the
+    evidence. A command that was still running after its limit goes on in the container; the Docker API cannot end it.
 options:
   scope:
     description: What belongs to the run on the node (see docs/architecture.md).
@@ -46,9 +48,29 @@ options:
         description: Who runs it inside the container; the image's own user when absent.
         type: str
       limit:
-        description: Seconds after which it has failed.
+        description: Seconds after which one try has failed, with the id C(interactive-hang).
         type: int
         default: 60
+      successes:
+        description: How often in a row it must succeed.
+        type: int
+        default: 1
+      within:
+        description: Seconds for this check alone, instead of its share of O(retry_for).
+        type: float
+  retry_for:
+    description: Seconds for all checks together; each one is tried at least once.
+    type: float
+    default: 0
+  operation:
+    description: Whether a check that does not pass fails the task, which ends the life.
+    type: bool
+    default: false
+  purpose:
+    description: What the checks are for, as in M(ccci_assert_http).
+    type: str
+    choices: [test, boot, gate]
+    default: test
 attributes:
   check_mode:
     support: none
@@ -75,6 +97,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host import command_checks, lock
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
+from ansible.module_utils.ccci_probe import polling
 
 ARGUMENT_SPEC = {
     "scope": {"type": "dict", "required": True},
@@ -91,24 +114,45 @@ ARGUMENT_SPEC = {
             "stdout_equals": {"type": "str"},
             "user": {"type": "str"},
             "limit": {"type": "int", "default": 60},
+            "successes": {"type": "int", "default": 1},
+            "within": {"type": "float"},
         },
     },
+    "retry_for": {"type": "float", "default": 0.0},
+    "operation": {"type": "bool", "default": False},
+    "purpose": {"type": "str", "choices": ["test", "boot", "gate"], "default": "test"},
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=False)
-    scope = module.params["scope"]
+    arguments = module.params
+    scope = arguments["scope"]
 
     def work() -> None:
         client, answer = Client(), Answer("custom")
         lock.renew(client, scope)
-        for check in module.params["checks"]:
+        series = polling.Series(arguments["retry_for"], arguments["operation"])
+        for check in arguments["checks"]:
+            deadline = series.deadline(check["within"])
             with answer.waiting("app"):
-                one, evidence = command_checks.run(client, scope["stack"], check)
-            answer.result(one.id, one.outcome, expected=one.expected, observed=one.observed, evidence=evidence or None,
-                          failure_id=one.failure_id, service=one.service)  # fmt: skip
-        answer.leave(module, changed=True)
+                polled = polling.poll(lambda c=check: attempt(client, c), deadline, check["successes"])
+            series.add(polled)
+            seen = polled.seen
+            often = f", {check['successes']} times in a row" if check["successes"] > 1 else ""
+            answer.result(
+                check["id"], seen.outcome, expected=f"{seen.data}{often}", observed=seen.observed + polled.tries_told,
+                evidence=polled.evidence or None, failure_id=polling.failure_id(seen, arguments["purpose"]),
+                service=seen.service or None,
+            )  # fmt: skip
+        ids = [one["id"] for one in answer.results]
+        answer.leave(module, operation=ids if arguments["operation"] else [], changed=True)
+
+    def attempt(client: Client, check: dict) -> polling.Seen:
+        one, evidence = command_checks.run(client, scope["stack"], check)
+        final = one.failure_id == "wrong-service"  # no wait makes a service
+        return polling.Seen(one.outcome, one.observed, evidence, data=one.expected, failure_id=one.failure_id or "",
+                            service=one.service or "", final=final)  # fmt: skip
 
     guarded(module, work)
 

@@ -8,6 +8,8 @@ short_description: Judge what an app answers over HTTP
 description:
   - Runs on the controller (delegate it to C(ccci_controller)), against the app's public address.
   - Each check is asked again until its characteristic answer comes, or until O(retry_for) is over.
+  - A write (any method but GET, HEAD and OPTIONS) is sent again only after a transport error or a status of 500 and
+    more; any other answer counts at once. Every retry is in the evidence.
   - The checks of one call share their cookies, so that one can log in and the next one can use it.
 options:
   checks:
@@ -91,6 +93,9 @@ options:
         description: Seconds for one try.
         type: float
         default: 10
+      within:
+        description: Seconds for this check alone, instead of its share of O(retry_for).
+        type: float
   retry_for:
     description: Seconds for all checks together; each one is tried at least once.
     type: float
@@ -99,6 +104,14 @@ options:
     description: Whether a check that does not pass fails the task, which ends the life.
     type: bool
     default: false
+  purpose:
+    description:
+      - What the checks are for, which gives a failure its name. V(test) judges.
+      - V(boot) asks whether the app has come up; the right status with other content until the end is
+        C(boot-placeholder). V(gate) must hold before the app is redeployed; what does not is C(subservice-race).
+    type: str
+    choices: [test, boot, gate]
+    default: test
   ingress_address:
     description: Where to connect to, whatever the URL's host resolves to.
     type: str
@@ -135,8 +148,6 @@ answers:
   type: dict
 """
 
-import time
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host.answer import Answer, summary
 
@@ -161,11 +172,13 @@ CHECK = {
     "tls": {"type": "dict", "options": {"name": {"type": "str"}, "issuer": {"type": "str"}}},
     "successes": {"type": "int", "default": 1},
     "timeout": {"type": "float", "default": 10.0},
+    "within": {"type": "float"},
 }
 ARGUMENT_SPEC = {
     "checks": {"type": "list", "elements": "dict", "required": True, "options": CHECK},
     "retry_for": {"type": "float", "default": 60.0},
     "operation": {"type": "bool", "default": False},
+    "purpose": {"type": "str", "choices": ["test", "boot", "gate"], "default": "test"},
     "ingress_address": {"type": "str"},
     "ca_file": {"type": "str"},
 }
@@ -179,16 +192,18 @@ def main() -> None:
     answer, answers = Answer(), {}
     address, ca_file = arguments["ingress_address"] or None, arguments["ca_file"] or None
     session = connection.session(address, ca_file)
-    deadline = time.monotonic() + arguments["retry_for"]
+    series = polling.Series(arguments["retry_for"], arguments["operation"])
     for options in arguments["checks"]:
-        check = http.HttpCheck(**wanted(options))
+        check, deadline = http.HttpCheck(**wanted(options)), series.deadline(options["within"])
         with answer.waiting("app"):
             polled = polling.poll(lambda c=check: http.attempt(c, session, address, ca_file), deadline, check.successes)
+        series.add(polled)
         seen = polled.seen
         answers[check.id] = seen.data
         answer.result(
             check.id, seen.outcome, expected=check.expectation(), observed=seen.observed + polled.tries_told,
-            evidence=seen.evidence or None, hint=seen.hint or None,
+            evidence=polled.evidence or None, failure_id=polling.failure_id(seen, arguments["purpose"]),
+            hint=seen.hint or None,
         )  # fmt: skip
     wrong = [one for one in answer.results if one["outcome"] != "pass"]
     told = {"results": answer.results, "waits": answer.waits, "facts": answer.facts}
@@ -198,8 +213,8 @@ def main() -> None:
 
 
 def wanted(options: dict) -> dict:
-    """The options of a check without those that were not given."""
-    given = {name: value for name, value in options.items() if value is not None}
+    """The options of a check without those that were not given, and without its limit."""
+    given = {name: value for name, value in options.items() if value is not None and name != "within"}
     given["status"] = tuple(given["status"])
     if "tls" in given:
         given["tls"] = {name: value for name, value in given["tls"].items() if value}

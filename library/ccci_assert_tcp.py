@@ -38,10 +38,22 @@ options:
         description: Seconds for one try.
         type: float
         default: 5
+      within:
+        description: Seconds for this check alone, instead of its share of O(retry_for).
+        type: float
   retry_for:
     description: Seconds for all checks together; each one is tried at least once.
     type: float
     default: 60
+  operation:
+    description: Whether a check that does not pass fails the task, which ends the life.
+    type: bool
+    default: false
+  purpose:
+    description: What the checks are for, as in M(ccci_assert_http).
+    type: str
+    choices: [test, boot, gate]
+    default: test
   ingress_address:
     description: Where to connect to, whatever the host resolves to.
     type: str
@@ -68,7 +80,6 @@ ccci:
 """
 
 import functools
-import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host.answer import Answer
@@ -80,10 +91,13 @@ CHECK = {
     "text": {"type": "str"},
     "successes": {"type": "int", "default": 1},
     "timeout": {"type": "float", "default": 5.0},
+    "within": {"type": "float"},
 }
 ARGUMENT_SPEC = {
     "checks": {"type": "list", "elements": "dict", "required": True, "options": CHECK},
     "retry_for": {"type": "float", "default": 60.0},
+    "operation": {"type": "bool", "default": False},
+    "purpose": {"type": "str", "choices": ["test", "boot", "gate"], "default": "test"},
     "ingress_address": {"type": "str"},
 }
 
@@ -92,19 +106,23 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     from ansible.module_utils.ccci_probe import polling, tcp
 
-    answer, deadline = Answer(), time.monotonic() + module.params["retry_for"]
-    for check in module.params["checks"]:
-        target = module.params["ingress_address"] or check["host"]
+    arguments, answer = module.params, Answer()
+    series = polling.Series(arguments["retry_for"], arguments["operation"])
+    for check in arguments["checks"]:
+        target = arguments["ingress_address"] or check["host"]
         listen = functools.partial(tcp.attempt, target, check["port"], check["text"], check["timeout"])
         with answer.waiting("app"):
-            polled = polling.poll(listen, deadline, check["successes"])
+            polled = polling.poll(listen, series.deadline(check["within"]), check["successes"])
+        series.add(polled)
+        says = f" and says {check['text']!r}" if check["text"] else ""
         often = f" {check['successes']} times in a row" if check["successes"] > 1 else ""
-        told = f"{check['host']} port {check['port']} accepts connections{often}"
         answer.result(
-            check["id"], polled.seen.outcome, expected=told, observed=polled.seen.observed + polled.tries_told,
-            hint=polled.seen.hint or None,
+            check["id"], polled.seen.outcome,
+            expected=f"{check['host']} port {check['port']} accepts connections{says}{often}",
+            observed=polled.seen.observed + polled.tries_told, evidence=polled.evidence or None,
+            failure_id=polling.failure_id(polled.seen, arguments["purpose"]), hint=polled.seen.hint or None,
         )  # fmt: skip
-    answer.leave(module)
+    answer.leave(module, operation=[check["id"] for check in arguments["checks"]] if arguments["operation"] else [])
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .docker import Client, ExecResult, LimitReached, NoContainer, running_container, service_name
+from .answer import cut
+from .docker import Client, DockerError, ExecResult, LimitReached, NoContainer, running_container, service_name
 from .swarm_checks import Judged, unknown_service
 
 DEFAULT_LIMIT = 60
+GONE = (404, 409)  # Docker's statuses for a container that was removed, or ended, since it was looked up
 SHOWN = 1000  # characters of an output in expected/observed; the evidence holds more
 
 
@@ -24,9 +26,14 @@ def run(client: Client, stack: str, check: Mapping[str, Any]) -> tuple[Judged, s
         result = client.exec(container["Id"], list(check["argv"]), user=check.get("user") or "", limit=limit)
     except NoContainer as error:
         return Judged(id, "fail", f"{service} runs", str(error), service=service), ""
-    except LimitReached:
+    except LimitReached as error:
         told = f"`{shown}` was still running in {service} after {limit:.0f} s"
-        return Judged(id, "fail", f"`{shown}` ends within {limit:.0f} s", told, "interactive-hang", service), ""
+        return Judged(id, "fail", f"`{shown}` ends within {limit:.0f} s", told, "interactive-hang", service), str(error)
+    except DockerError as error:
+        if error.status not in GONE:
+            raise
+        told = f"the container of {service} went away: {error.message}"
+        return Judged(id, "fail", f"{service} runs", told, service=service), ""
     return judge(check, result), evidence(shown, result)
 
 
@@ -46,10 +53,9 @@ def judge(check: Mapping[str, Any], result: ExecResult) -> Judged:
     if len(expected) > 1 or not ok:
         observed.append(f"stdout {stdout[:SHOWN]!r}")
     if not ok and result.stderr:
-        observed.append(f"stderr {result.stderr.decode('utf-8', 'replace')[-SHOWN:]!r}")
-    return Judged(
-        check["id"], "pass" if ok else "fail", ", ".join(expected), ", ".join(observed), service=check["service"]
-    )
+        observed.append(f"stderr {cut(result.stderr.decode('utf-8', 'replace'), SHOWN)!r}")
+    wanted = f"`{' '.join(check['argv'])}` in {check['service']}: {', '.join(expected)}"
+    return Judged(check["id"], "pass" if ok else "fail", wanted, ", ".join(observed), service=check["service"])
 
 
 def evidence(shown: str, result: ExecResult) -> str:

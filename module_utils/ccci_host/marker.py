@@ -11,14 +11,14 @@ import itertools
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from . import state
 from .answer import Answer
 from .docker import Client
 from .docker_errors import DockerError, NoContainer
-from .marker_stores import Misplaced, StoreError, open_store
+from .marker_stores import Misplaced, Refused, StoreError, open_store
 
 KEY = "marker"
 RETRY_FOR = 30.0  # seconds: a database that is just starting refuses connections
@@ -29,7 +29,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Verdict:
-    """`ok`, what was expected and observed, and each try that went wrong before (`tries`)."""
+    """`ok`, what was expected and observed, and each try that went wrong before (`tries`). Not `reachable`: the store
+    could not be asked, or refused; `failure_id` names what that is where the catalogue has a name for it."""
 
     ok: bool
     expected: str
@@ -37,6 +38,7 @@ class Verdict:
     tries: tuple[str, ...] = ()
     reachable: bool = True
     hint: str = ""
+    failure_id: str | None = None
 
     @property
     def evidence(self) -> str | None:
@@ -56,8 +58,8 @@ class Tried:
             try:
                 return action()
             except (StoreError, NoContainer, DockerError) as error:
-                if isinstance(error, DockerError) and 400 <= error.status < 500 and error.status != 409:
-                    raise  # Docker's answer will not change
+                if isinstance(error, Refused) or (isinstance(error, DockerError) and not _may_change(error)):
+                    raise
                 passed = time.monotonic() - began
                 self.failures.append((passed, str(error)))
                 if passed + PAUSE > self.limit:
@@ -140,7 +142,8 @@ def mutate(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) 
 def write_ready(
     client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any], limit: float = WRITE_FOR
 ) -> Verdict:
-    """Whether the store takes a write again. Errors are retried for `limit` seconds, each one is in the evidence."""
+    """Whether the store takes a write again. Errors of the connection are retried for `limit` seconds, each of them is
+    in the evidence; what the store itself refuses fails at once."""
     store = open_store(client, scope["stack"], marker)
     value, tried = secrets.token_hex(16), Tried(limit)
     expected = f"{store.where} can be written within {limit:.0f} s"
@@ -148,9 +151,10 @@ def write_ready(
         tried.run(lambda: store.write([value]))
         found = tried.run(store.read)
     except (StoreError, NoContainer, Misplaced, DockerError) as error:
-        return _unreachable(expected, error, tried)
+        return replace(_unreachable(expected, error, tried), failure_id=_never_ready(error, tried))
     if found != [value]:
-        return Verdict(False, expected, f"the write was accepted, but read back came {describe(found, value)}")
+        told = f"the write was accepted, but read back came {describe(found, value)}"
+        return Verdict(False, expected, told, tried.words)
     times = f" at try {len(tried.failures) + 1}" if tried.failures else ""
     return Verdict(True, expected, f"written and read back{times}", tried.words)
 
@@ -160,7 +164,7 @@ def report(
 ) -> None:
     """Adds the verdict as a result. `unlike` is the outcome when the store could not be asked at all."""
     outcome = "pass" if verdict.ok else "fail" if verdict.reachable or verdict.hint else unlike
-    told = {} if verdict.ok else {"failure_id": failure_id, "hint": verdict.hint or hint or None}
+    told = {} if verdict.ok else {"failure_id": verdict.failure_id or failure_id, "hint": verdict.hint or hint or None}
     answer.result(
         id, outcome, expected=verdict.expected, observed=verdict.observed, evidence=verdict.evidence, **told
     )  # fmt: skip
@@ -176,6 +180,19 @@ def describe(found: list[str] | None, known: Mapping[str, str] | str) -> str:
     words = [names.get(value, "a value that this run did not write") for value in found]
     told = [word if words.count(word) == 1 else f"{word} ({words.count(word)} times)" for word in dict.fromkeys(words)]
     return " and ".join(told)
+
+
+def _may_change(error: DockerError) -> bool:
+    """Whether waiting helps: not after a plain no of Docker's, but when a container was just replaced."""
+    replaced = error.status == 409 or (error.status == 404 and "no such container" in error.message.lower())
+    return replaced or not 400 <= error.status < 500
+
+
+def _never_ready(error: Exception, tried: Tried) -> str | None:
+    """The name of a write that did not get ready. One that was refused at once never depended on the wait."""
+    if "no space left on device" in str(error).lower():
+        return "disk-full"
+    return "health-before-write" if tried.failures and not isinstance(error, Refused) else None
 
 
 def _unreachable(expected: str, error: Exception, tried: Tried) -> Verdict:

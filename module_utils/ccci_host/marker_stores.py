@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
+from .answer import cut
 from .docker import Client, running_container
 from .docker_errors import DockerError
 
@@ -66,6 +67,10 @@ print(json.dumps([row[0] for row in rows]))
 
 class StoreError(Exception):
     """The store could not be asked; that says nothing about the marker. The text holds its own words."""
+
+
+class Refused(StoreError):  # noqa: N818 - says what happened
+    """The store's own no to what was asked: the same question would get the same answer, however long one waits."""
 
 
 class Misplaced(Exception):  # noqa: N818 - says what is wrong with the settings
@@ -164,6 +169,7 @@ class _TableStore(_Placed):
 
     script = ""
     absent = re.compile("")
+    refusal = re.compile("")
 
     def run(self, sql: str) -> str | None:
         """What the client prints; None when the table does not exist."""
@@ -174,7 +180,8 @@ class _TableStore(_Placed):
         words = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
         if self.absent.search(words):
             return None
-        raise StoreError(f"the database's client ended with {done.rc}: {words[-600:] or 'no word'}")
+        told = f"the database's client ended with {done.rc}: {cut(words, 600) or 'no word'}"
+        raise Refused(told) if self.refusal.search(words) else StoreError(told)
 
     def write(self, values: Sequence[str]) -> None:
         statements = [DROP, CREATE, *(INSERT.format(f"'{_plain(value)}'") for value in values)]
@@ -188,11 +195,14 @@ class _TableStore(_Placed):
 class PostgresStore(_TableStore):
     script = _PSQL
     absent = re.compile(r"\b42P01\b")  # undefined_table
+    # Privileges and syntax. Not class 28 (roles) nor 3D000 (databases): an image's first start makes these late.
+    refusal = re.compile(r"ERROR: +(42501|42601)\b")
 
 
 class MysqlStore(_TableStore):
     script = _MYSQL
     absent = re.compile(r"\bERROR 1146\b")  # ER_NO_SUCH_TABLE
+    refusal = re.compile(r"\bERROR (1064|1142)\b")  # ER_PARSE_ERROR, ER_TABLEACCESS_DENIED_ERROR
 
 
 class SqliteStore(_Placed):
@@ -211,7 +221,8 @@ class SqliteStore(_Placed):
         words = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"return code {done.returncode}"
         if f"no such table: {TABLE}" in words or words == "no such file":
             return None
-        raise StoreError(f"SQLite on {self.where}: {words}")
+        refused = re.search("readonly database|not a database|malformed", words)
+        raise (Refused if refused else StoreError)(f"SQLite on {self.where}: {words}")
 
     def write(self, values: Sequence[str]) -> None:
         rows = [(INSERT.format("?"), [value]) for value in values]

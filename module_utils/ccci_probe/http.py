@@ -15,13 +15,15 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from .connection import certificate, covers
-from .polling import Seen
+from .polling import Seen, short
 
 PATIENCE = 6
 BODY_LIMIT = 64 * 2**20  # bytes
 SHOWN = 600  # characters of a body in `observed`
 KEPT = 8192  # characters of a body that later tasks can use
 GATEWAY = {502, 503, 504}
+# Everything else is a write: what the app has answered once is not sent again, 5xx aside.
+READS = ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ class HttpCheck:
             ("body", self.body_equals), ("SHA-256", self.sha256), ("not the text", self.not_text),
         ):  # fmt: skip
             if value is not None:
-                parts.append(f"{name} {_short(repr(value), 200)}")
+                parts.append(f"{name} {short(repr(value), 200)}")
         if self.json is not None:
-            parts.append(f"JSON with {_short(json.dumps(self.json, ensure_ascii=False), 200)}")
+            parts.append(f"JSON with {short(json.dumps(self.json, ensure_ascii=False), 200)}")
         parts += [f"header {name}: {value}" for name, value in self.response_headers.items()]
         if self.tls:
             parts.append(f"a certificate for {self.tls.get('name')}{self._issuer_told()}")
@@ -138,7 +140,7 @@ def differences(wanted: Any, seen: Any, path: str = "") -> list[str]:
     where = path or "document"
     if isinstance(wanted, Mapping):
         if not isinstance(seen, Mapping):
-            return [f"{where} is {_short(json.dumps(seen), 100)}, no object"]
+            return [f"{where} is {short(json.dumps(seen), 100)}, no object"]
         found = []
         for key, value in wanted.items():
             inner = f"{path}.{key}" if path else str(key)
@@ -146,14 +148,14 @@ def differences(wanted: Any, seen: Any, path: str = "") -> list[str]:
         return found
     if isinstance(wanted, list):
         if not isinstance(seen, list):
-            return [f"{where} is {_short(json.dumps(seen), 100)}, no list"]
+            return [f"{where} is {short(json.dumps(seen), 100)}, no list"]
         return [
-            f"{where} has no {_short(json.dumps(item), 100)}"
+            f"{where} has no {short(json.dumps(item), 100)}"
             for item in wanted
             if not any(not differences(item, other) for other in seen)
         ]
     same = wanted == seen and isinstance(wanted, bool) == isinstance(seen, bool)
-    return [] if same else [f"{where} is {_short(json.dumps(seen, ensure_ascii=False), 100)}"]
+    return [] if same else [f"{where} is {short(json.dumps(seen, ensure_ascii=False), 100)}"]
 
 
 def attempt(check: HttpCheck, session: requests.Session, address: str | None, ca_file: str | None) -> Seen:
@@ -176,14 +178,18 @@ def attempt(check: HttpCheck, session: requests.Session, address: str | None, ca
     data = {"status": reply.status, "headers": dict(reply.headers), "text": reply.text[:KEPT], "json": _json(reply)}
     if not wrong:
         return Seen("pass", reply.told(), data=data)
-    shown = reply.text if reply.content_type.startswith(("text/", "application/json")) or not reply.body else ""
+    shown = reply.text if reply.content_type.startswith(("text/", "application/json")) or _is_text(reply) else ""
     hint = ""
     if reply.status == 404 and reply.body.strip() == b"404 page not found":
         hint = "This is how Traefik answers when no router knows the host: are the service's labels right, is it up?"
     elif reply.status in GATEWAY and reply.status not in check.status:
         hint = "The ingress knows the host but gets no answer from the service"
-    observed = ", ".join(wrong) + (f": {_short(shown, SHOWN)}" if shown.strip() else "")
-    return Seen("fail", observed, _evidence(check, reply), hint, data)
+    observed = ", ".join(wrong) + (f": {short(shown, SHOWN)}" if shown.strip() else "")
+    reads = check.method.upper() in READS
+    return Seen(
+        "fail", observed, _evidence(check, reply), hint, data, placeholder=reads and reply.status in check.status,
+        final=not reads and reply.status < 500,
+    )  # fmt: skip
 
 
 def fetch(check: HttpCheck, session: requests.Session) -> Reply:
@@ -262,12 +268,17 @@ def _words(error: BaseException) -> str:
         elif len(inner.args) > 1 and isinstance(inner.args[1], BaseException):
             inner = inner.args[1]
         else:
-            return _short(str(inner).rpartition(">: ")[2] or type(inner).__name__, 300)
+            return short(str(inner).rpartition(">: ")[2] or type(inner).__name__, 300)
 
 
 def _evidence(check: HttpCheck, reply: Reply) -> str:
     headers = "\n".join(f"{name}: {value}" for name, value in reply.headers.items())
     return f"{check.method} {check.url}\nstatus {reply.status}\n{headers}\n\n{reply.text[:2000]}"
+
+
+def _is_text(reply: Reply) -> bool:
+    """Whether a body whose type nobody named can be shown."""
+    return not reply.content_type and not any(sign in reply.text for sign in "\0\ufffd")
 
 
 def _json(reply: Reply) -> Any:
@@ -277,8 +288,3 @@ def _json(reply: Reply) -> Any:
         return reply.json()
     except ValueError:
         return None
-
-
-def _short(text: str, limit: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from . import browser as pages
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Frame, Page
+    from playwright.sync_api import Browser, ElementHandle, Frame, Page
 
 KINDS = ("goto", "fill", "click", "press", "expect_text", "expect_selector", "screenshot", "frame", "fresh_context")
 MAIN = "main"
+RELOAD_EVERY = 20.0  # seconds: an app that compiles itself at the first visit may show it only to the next one
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Story:
     outcome: str = "pass"
     observed: str = ""
     evidence: str = ""
+    failure_id: str | None = None
     artefacts: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -50,6 +52,7 @@ class Stage:
         self.console = pages.Console()
         self._page: Page = self._fresh()
         self._frame: Frame | None = None
+        self._untouched = False  # nothing was done on the page since it was loaded: it can be loaded again
         self.story = Story()
         self._actions: dict[str, Callable[[Any], None]] = {
             "goto": self._goto, "fill": self._fill, "press": self._press, "click": self._click,
@@ -70,7 +73,8 @@ class Stage:
         except (TimeoutError, Error) as error:
             kind, value = next(iter(steps[done].items()))
             told = pages.said(error)
-            self.story.outcome = "error" if pages.unreachable(told) else "fail"
+            self.story.outcome = "error" if pages.unreachable(told) or pages.transient(told) else "fail"
+            self.story.failure_id = getattr(error, "failure_id", None)
             where = value.get("selector") if isinstance(value, Mapping) else value
             self.story.observed = f"step {done + 1} of {len(steps)}, {kind} {where}: {told}"
             self._keep_picture(f"screenshots/{self._title}-failed.png", "when the check failed")
@@ -84,36 +88,49 @@ class Stage:
 
     def _goto(self, url: str) -> None:
         self._frame = None
-        pages.goto_with_retry(self._page, url, self._deadline)
+        pages.goto_with_retry(self._page, url, self._deadline, console=self.console)
+        self._untouched = True
 
     def _fill(self, value: Mapping[str, str]) -> None:
-        _, element = pages.find_in_frames(self._page, value["selector"], self._deadline, self._frame)
-        element.fill(str(value["value"]), timeout=self._left())
+        self._find(value["selector"]).fill(str(value["value"]), timeout=self._left())
+        self._untouched = False
 
     def _press(self, value: Mapping[str, str]) -> None:
-        _, element = pages.find_in_frames(self._page, value["selector"], self._deadline, self._frame)
-        element.press(str(value["key"]), timeout=self._left())
+        self._find(value["selector"]).press(str(value["key"]), timeout=self._left())
+        self._untouched = False
 
     def _click(self, selector: str) -> None:
-        _, element = pages.find_in_frames(self._page, selector, self._deadline, self._frame)
-        element.click(timeout=self._left())
+        self._find(selector).click(timeout=self._left())
+        self._untouched = False
 
     def _expect_text(self, text: str) -> None:
-        pages.find_text(self._page, text, self._deadline, self._frame)
+        pages.find_text(self._page, text, self._deadline, self._frame, self._reloads, self.console)
 
     def _expect_selector(self, selector: str) -> None:
-        pages.find_in_frames(self._page, selector, self._deadline, self._frame)
+        self._find(selector)
+
+    def _find(self, selector: str) -> ElementHandle:
+        return pages.find_in_frames(
+            self._page, selector, self._deadline, self._frame, self._reloads, self.console
+        )[1]  # fmt: skip
+
+    @property
+    def _reloads(self) -> float | None:
+        """A page on which something was typed would lose it, and a frame that was chosen would be gone."""
+        return RELOAD_EVERY if self._untouched and self._frame is None else None
 
     def _screenshot(self, path: str) -> None:
         self._keep_picture(path, self._title)
 
     def _choose_frame(self, name: str) -> None:
-        self._frame = None if name == MAIN else pages.find_frame(self._page, name, self._deadline)
+        self._frame = None if name == MAIN else pages.find_frame(
+            self._page, name, self._deadline, self._reloads, self.console
+        )  # fmt: skip
 
     def _fresh_context(self, _: Any) -> None:
         """A browser that has never been here: no cookies, no storage."""
         self._page.context.close()
-        self._page, self._frame = self._fresh(), None
+        self._page, self._frame, self._untouched = self._fresh(), None, False
 
     def _fresh(self) -> Page:
         return pages.new_page(self._browser.new_context(viewport={"width": 1280, "height": 800}), self.console)

@@ -25,17 +25,19 @@ class AppPage:
 
     def goto_with_retry(self, url: str, retry_for: float = 60.0, status: tuple[int, ...] = ()) -> Response | None:
         """Loads a page, again after the browser's errors and after wrong statuses: not in `status`, or 400 and more."""
-        return probe.goto_with_retry(self.page, url, time.monotonic() + retry_for, status)
+        return probe.goto_with_retry(self.page, url, time.monotonic() + retry_for, status, self.console)
 
     def find_in_frames(
         self, selector: str, retry_for: float = 60.0, reload_every: float | None = None
     ) -> tuple[Frame, ElementHandle]:
         """The first visible element in any frame, and its frame."""
-        return probe.find_in_frames(self.page, selector, time.monotonic() + retry_for, None, reload_every)
+        return probe.find_in_frames(
+            self.page, selector, time.monotonic() + retry_for, None, reload_every, self.console
+        )  # fmt: skip
 
-    def find_text(self, text: str, retry_for: float = 60.0) -> Frame:
+    def find_text(self, text: str, retry_for: float = 60.0, reload_every: float | None = None) -> Frame:
         """The frame that shows a text."""
-        return probe.find_text(self.page, text, time.monotonic() + retry_for)
+        return probe.find_text(self.page, text, time.monotonic() + retry_for, None, reload_every, self.console)
 
     def keep_picture(self, name: str, title: str = "") -> None:
         """A screenshot for the run's report."""

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from ccci_host import marker
+from ccci_host.answer import Answer
+from ccci_host.docker import ExecResult
 from ccci_host.docker_errors import DockerError, NoContainer
-from ccci_host.marker_stores import Misplaced, SqliteStore, StoreError, open_store
+from ccci_host.marker_stores import Misplaced, MysqlStore, PostgresStore, Refused, SqliteStore, StoreError, open_store
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the store confines itself with chroot, which only root may do")
 
@@ -159,6 +161,110 @@ def test_what_docker_refuses_is_not_tried_again() -> None:
     with pytest.raises(DockerError):
         tried.run(ask)
     assert not tried.words
+
+
+@pytest.mark.parametrize("status", [404, 409, 500, 0])
+def test_a_container_that_was_replaced_and_a_broken_daemon_are_asked_again(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(marker, "PAUSE", 0.01)
+    answers: list[Exception] = [DockerError(status, "No such container: c1")]
+
+    def ask() -> str:
+        if answers:
+            raise answers.pop()
+        return "done"
+
+    assert marker.Tried(5).run(ask) == "done"
+
+
+class Broken:
+    """A store whose writes fail in given ways first."""
+
+    where = "table ccci_marker of database app in service db"
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors, self.values = list(errors), [""]
+
+    def write(self, values: list[str]) -> None:
+        if self.errors:
+            raise self.errors.pop(0) if len(self.errors) > 1 else self.errors[0]
+        self.values = values
+
+    def read(self) -> list[str]:
+        return self.values
+
+
+LOST = StoreError("the database's client ended with 2: connection to server failed")
+FULL = StoreError("the database's client ended with 1: ERROR: 53100: No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("errors", "name", "tries"),
+    [
+        ([LOST, NoContainer("no running container"), LOST], "health-before-write", 3),
+        ([Refused("ERROR: 42501: permission denied")], None, 0),
+        ([LOST, Refused("ERROR: 42501: permission denied")], None, 1),
+        ([FULL], "disk-full", 1),
+    ],
+)
+def test_a_write_that_never_gets_ready_has_a_name(
+    monkeypatch: pytest.MonkeyPatch, errors: list[Exception], name: str | None, tries: int
+) -> None:
+    monkeypatch.setattr(marker, "PAUSE", 0.05)
+    monkeypatch.setattr(marker, "open_store", lambda *_: Broken(*errors))
+    client: Any = None
+    verdict = marker.write_ready(client, {"stack": "t"}, {}, limit=0.2)
+    assert (verdict.ok, verdict.failure_id) == (False, name)
+    assert len(verdict.tries) == tries, verdict.tries
+    answer = Answer()
+    marker.report(answer, "restore.write_ready", verdict, unlike="fail")
+    assert (answer.results[0]["outcome"], answer.results[0].get("failure_id")) == ("fail", name)
+
+
+def test_a_write_that_works_again_tells_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marker, "PAUSE", 0.01)
+    store = Broken(LOST, LOST)
+    monkeypatch.setattr(marker, "open_store", lambda *_: store)
+
+    def heal(values: list[str]) -> None:
+        if store.errors:
+            raise store.errors.pop()
+        store.values = values
+
+    store.write = heal  # type: ignore[method-assign]
+    client: Any = None
+    verdict = marker.write_ready(client, {"stack": "t"}, {}, limit=5)
+    assert (verdict.ok, verdict.observed, verdict.failure_id) == (True, "written and read back at try 3", None)
+    assert verdict.evidence is not None
+    assert "2 times: the database's client ended with 2" in verdict.evidence
+
+
+@pytest.mark.parametrize(
+    ("store", "words", "refused"),
+    [
+        (PostgresStore, "ERROR:  42501: permission denied for schema public\nLOCATION:  aclcheck_error", True),
+        (PostgresStore, "psql: error: connection to server failed: FATAL:  the database system is starting up", False),
+        (PostgresStore, 'psql: error: FATAL:  database "app" does not exist', False),
+        (MysqlStore, "ERROR 1142 (42000) at line 1: DROP command denied to user 'app'", True),
+        (MysqlStore, "ERROR 2002 (HY000): Can't connect to local server through socket", False),
+        (MysqlStore, "ERROR 1045 (28000): Access denied for user 'app'@'localhost'", False),
+    ],
+)
+def test_what_a_database_refuses_and_what_it_is_not_ready_for(
+    store: type[PostgresStore | MysqlStore], words: str, refused: bool
+) -> None:
+    class Client:
+        def get(self, path: str, **query: Any) -> Any:
+            return [{"Id": "c1", "Created": 1}]
+
+        def exec(self, *_: Any, **__: Any) -> ExecResult:
+            return ExecResult(1, b"", words.encode())
+
+    client: Any = Client()
+    with pytest.raises(StoreError) as error:
+        store(client, "t", {"service": "db", "database": "app", "user": "app"}).write(["aa"])
+    assert isinstance(error.value, Refused) is refused
 
 
 def test_retries_end() -> None:

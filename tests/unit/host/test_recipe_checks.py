@@ -78,5 +78,5 @@ def test_command(check: dict[str, Any], result: ExecResult, outcome: str) -> Non
 def test_a_miss_of_a_command_shows_both_streams() -> None:
     check = {"id": "x", "service": "app", "argv": ["true"], "stdout_equals": "1"}
     one = command_checks.judge(check, ExecResult(1, b"0\n", b"no such table"))
-    assert one.expected == "rc 0, stdout is '1'"
+    assert one.expected == "`true` in app: rc 0, stdout is '1'"
     assert one.observed == "rc 1, stdout '0\\n', stderr 'no such table'"

@@ -85,6 +85,67 @@ def test_pages_are_loaded_again_until_they_are_ready(chromium: Any, site: Site) 
     assert (story.outcome, "status 502" in story.observed) == ("fail", True)
 
 
+def test_retries_of_a_page_are_in_the_evidence(chromium: Any, site: Site) -> None:
+    site.answers["/boot"] = lambda count: (200, HTML, b"<p>ready") if count > 1 else (503, HTML, b"<p>wait")
+    story = play(chromium, site, None, {"goto": site.url("/boot")})
+    assert (story.outcome, story.failure_id) == ("pass", None)
+    assert f"2 times: {site.url('/boot')}: status 503" in story.evidence
+
+
+@pytest.mark.parametrize(("times", "outcome", "name"), [(2, "pass", None), (99, "error", "browser-transient")])
+def test_a_network_that_changes_under_the_browser(
+    chromium: Any, site: Site, times: int, outcome: str, name: str | None
+) -> None:
+    """With one of Chromium's own errors about its network; ERR_NETWORK_CHANGED cannot be asked for."""
+    stage, left = Stage(chromium, None, time.monotonic() + 3, "page"), [times]
+
+    def interfere(route: Any) -> None:
+        left[0] -= 1
+        route.abort("internetdisconnected") if left[0] >= 0 else route.continue_()
+
+    stage._page.route("**/*", interfere)
+    story = stage.play([{"goto": site.url()}])
+    assert (story.outcome, story.failure_id) == (outcome, name), story
+    assert "net::ERR_INTERNET_DISCONNECTED" in story.evidence
+
+
+def test_a_frame_that_is_still_cold_has_a_name(chromium: Any, site: Site) -> None:
+    site.answers["/frame"] = (502, HTML, b"bad gateway")
+    story = play(chromium, site, None, {"goto": site.url()}, {"expect_selector": "#deep"}, limit=4)
+    assert (story.outcome, story.failure_id) == ("fail", "cold-frame")
+    assert f"{site.url('/frame')} answered 502" in story.observed
+
+
+def test_a_script_that_does_not_come_leaves_the_page_cold(chromium: Any, site: Site) -> None:
+    def compiling(count: int) -> Any:
+        time.sleep(8)
+        return (200, {"Content-Type": "text/javascript"}, b"document.title = 'done'")
+
+    site.answers["/app.js"] = compiling
+    site.answers["/spa"] = (200, HTML, b"<p>Loading<script defer src=/app.js></script>")
+    story = play(chromium, site, None, {"goto": site.url("/spa")}, limit=3)
+    assert (story.outcome, story.failure_id) == ("fail", "cold-frame"), story
+    assert "/app.js is still loading" in story.observed
+
+
+def test_an_app_that_compiles_itself_is_looked_at_again(
+    chromium: Any, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccci_probe.steps.RELOAD_EVERY", 1.0)
+    site.answers["/cold"] = lambda count: (200, HTML, b"<p id=app>There" if count > 1 else b"<p>Compiling")
+    story = play(chromium, site, None, {"goto": site.url("/cold")}, {"expect_selector": "#app"}, limit=20)
+    assert story.outcome == "pass", story
+    assert "loaded again, because #app is not visible" in story.evidence
+
+
+def test_a_form_is_not_loaded_again(chromium: Any, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ccci_probe.steps.RELOAD_EVERY", 0.5)
+    fill = {"fill": {"selector": "input[name=who]", "value": "me"}}
+    story = play(chromium, site, None, {"goto": site.url()}, fill, {"expect_text": "nowhere"}, limit=4)
+    assert (story.outcome, story.failure_id) == ("fail", None)
+    assert sum(path == "/" for _, path, _, _ in site.seen) == 1
+
+
 def test_console_errors_are_warnings(chromium: Any, site: Site) -> None:
     site.answers["/noisy"] = (200, HTML, b"<p>x<script>console.error('broken widget'); throw new Error('oh')</script>")
     story = play(chromium, site, None, {"goto": site.url("/noisy")})

@@ -18,7 +18,7 @@ from webserver import Site
 
 from ccci_probe.connection import covers, session
 from ccci_probe.http import HttpCheck, attempt, differences
-from ccci_probe.polling import Polled, Seen, poll
+from ccci_probe.polling import Polled, Seen, Series, failure_id, poll, retries_told
 
 JSON = {"Content-Type": "application/json"}
 
@@ -172,6 +172,74 @@ def test_polling_ends_with_the_last_answer() -> None:
     polled: Polled = poll(lambda: next(answers, Seen("fail", "last")), time.monotonic() + 0.8)
     assert (polled.seen.observed, polled.seconds < 1) == ("last", True)
     assert poll(lambda: Seen("fail", "once"), time.monotonic() - 5).tries == 1
+
+
+def test_each_retry_is_told_and_equal_ones_are_one_line() -> None:
+    answers = iter([Seen("fail", "a"), Seen("fail", "a"), Seen("error", "b"), Seen("pass", "c")])
+    polled = poll(lambda: next(answers), time.monotonic() + 20)
+    first, second = polled.evidence.splitlines()
+    assert (first.startswith("after 0.0 s to 0."), first.endswith(" s, 2 times: a")) == (True, True), first
+    assert second.endswith(" s: b")
+    lost = poll(lambda: Seen("fail", "x", "the answer"), time.monotonic() - 1)
+    assert lost.evidence == "the answer", "the last try is told as what was observed"
+
+
+def test_many_different_retries_are_cut_in_the_middle() -> None:
+    lines = retries_told((float(n), f"try {n}") for n in range(40))
+    assert (len(lines), lines[0], lines[6], lines[-1]) == (
+        13, "after 0.0 s: try 0", "… 28 more", "after 39.0 s: try 39",
+    )  # fmt: skip
+
+
+def test_a_write_is_sent_again_after_a_5xx_and_never_after_an_answer(site: Site) -> None:
+    def send(path: str, **wanted: Any) -> Polled:
+        check = HttpCheck("one", site.url(path), method="POST", **wanted)
+        ways = session("127.0.0.1", site.ca_file)
+        return poll(lambda: attempt(check, ways, "127.0.0.1", site.ca_file), time.monotonic() + 8)
+
+    late = [None, (500, JSON, b'{"error": "connection lost"}'), (201, JSON, b"{}")]
+    site.answers["/late"] = lambda count: late[count]
+    polled = send("/late", status=(201,))
+    assert (polled.seen.outcome, polled.tries) == ("pass", 3)
+    assert "the connection was cut off" in polled.evidence
+    assert 'status 500: {"error": "connection lost"}' in polled.evidence
+    site.answers["/refused"] = lambda count: (409, JSON, b"{}") if count == 0 else (201, JSON, b"{}")
+    assert (send("/refused", status=(201,)).tries, len(site.seen)) == (1, 4)
+    site.answers["/other"] = lambda count: (201, JSON, b'{"id": 1}')
+    assert (send("/other", status=(201,), json={"id": 2}).tries, len(site.seen)) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("seen", "purpose", "name"),
+    [
+        (Seen("fail", "x", placeholder=True), "boot", "boot-placeholder"),
+        (Seen("fail", "x"), "boot", None),
+        (Seen("fail", "x", placeholder=True), "test", None),
+        (Seen("fail", "x", placeholder=True), "gate", "subservice-race"),
+        (Seen("error", "x"), "gate", None),
+        (Seen("fail", "x", failure_id="wrong-service"), "gate", "wrong-service"),
+        (Seen("pass", "x"), "gate", None),
+    ],
+)
+def test_what_a_failure_is_called(seen: Seen, purpose: str, name: str | None) -> None:
+    assert failure_id(seen, purpose) == name
+
+
+def test_a_placeholder_is_the_right_status_with_other_content(site: Site) -> None:
+    site.answers["/boot"] = (200, {}, b"starting up\nplease wait")
+    seen = ask(site, "/boot", json={"status": "ok"})
+    assert (seen.placeholder, seen.observed) == (True, "the body is no JSON: starting up please wait")
+    assert not ask(site, "/none", json={"status": "ok"}).placeholder
+
+
+def test_an_operation_that_is_lost_asks_the_rest_once() -> None:
+    series = Series(30, operation=True)
+    assert series.deadline(5) - time.monotonic() > 4
+    series.add(poll(lambda: Seen("fail", "x"), time.monotonic()))
+    assert series.deadline(None) <= time.monotonic() + 0.01
+    patient = Series(30, operation=False)
+    patient.add(poll(lambda: Seen("fail", "x"), time.monotonic()))
+    assert patient.deadline(None) - time.monotonic() > 29
 
 
 def test_successes_must_come_in_a_row() -> None:

@@ -83,6 +83,36 @@ def test_an_operation_that_does_not_pass_fails_its_task(site: Site, tmp_path: Pa
     assert "gate: fail" in output
 
 
+def test_what_a_gate_that_stays_shut_is_called(site: Site, tmp_path: Path) -> None:
+    reach = {"ingress_address": "127.0.0.1", "retry_for": 30}
+    office = {"id": "upgrade.gates", "url": site.url("/none", "office.ci.test"), "within": 0.3}
+    closed = {"id": "install.ready", "host": "app.ci.test", "port": 1, "within": 0.3}
+    started = {"id": "install.health", "url": site.url(), "json": {"status": "ok"}, "within": 0.3}
+    code, stream, output = play(
+        tmp_path,
+        {"ccci_assert_http": {"checks": [started], "purpose": "boot", "ca_file": site.ca_file, **reach}},
+        {"ccci_assert_tcp": {"checks": [closed], "purpose": "boot", **reach}},
+        {
+            "ccci_assert_http": {
+                "checks": [office],
+                "purpose": "gate",
+                "operation": True,
+                "ca_file": site.ca_file,
+                **reach,
+            }
+        },
+    )
+    found = {event["id"]: event for event in stream if event["type"] == "result"}
+    assert code == 2, output
+    assert [(found[name]["outcome"], found[name].get("failure_id")) for name in found] == [
+        ("fail", "boot-placeholder"), ("fail", None), ("fail", "subservice-race"),
+    ]  # fmt: skip
+    assert "the body is no JSON: <!doctype html>" in found["install.health"]["observed"]
+    assert "office.ci.test" in found["upgrade.gates"]["expected"]
+    assert " tries in " in found["upgrade.gates"]["observed"]
+    assert found["install.ready"]["evidence"].startswith("after 0.0 s")
+
+
 def test_a_misspelt_key_is_refused(site: Site, tmp_path: Path) -> None:
     code, stream, output = play(
         tmp_path, {"ccci_assert_http": {"checks": [{"id": "x", "url": site.url(), "stauts": [200]}]}}
