@@ -37,9 +37,11 @@ def run(files: Sequence[str], context: Mapping[str, Any], limit: float) -> Run:
         context_file.write_text(json.dumps({**context, "results": str(results)}))
         context_file.chmod(0o600)
         (Path(folder) / "pytest.ini").write_text("[pytest]\n")
+        # pytest names a test by its place below the root: outside of it, two files of one name are one.
+        root = os.path.commonpath([Path(file).parent for file in files])
         command = [
             sys.executable, "-m", "pytest", "-p", "ccci.testing.plugin", "-p", "no:cacheprovider", "-q", "--tb=short",
-            "-c", str(Path(folder) / "pytest.ini"), "--rootdir", str(Path(files[0]).parent), "--import-mode=importlib",
+            "-c", str(Path(folder) / "pytest.ini"), "--rootdir", root, "--import-mode=importlib",
             "--basetemp", str(Path(folder) / "tmp"), *files,
         ]  # fmt: skip
         environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}

@@ -5,6 +5,7 @@ Everything is read here, once; `build.plan_of` only decides.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -153,8 +154,20 @@ def _run_of(prefix: str, now: datetime) -> tuple[datetime, str, Path]:
 
 
 def _pr_tests(recipe: str, files: Mapping[str, str], run_dir: Path) -> list[RecipeTest]:
-    """Trusted tests of the ref. Their ids tell them from the recipe's own: `<recipe>.pr.<test>`."""
+    """Trusted tests of the ref. Their ids tell them from the recipe's own: `<recipe>.pr.<test>`.
+
+    UsageError for two files of one name: they lie in one folder of the run, as tests do everywhere.
+    """
     where = run_dir / PR_TESTS_DIR
+    names = Counter(PurePosixPath(path).name for path in files)
+    twice = [path for path in sorted(files) if names[PurePosixPath(path).name] > 1]
+    if twice:
+        raise UsageError(
+            f"Two files of the pull request's tests are both called {PurePosixPath(twice[0]).name!r}",
+            expected=f"file names that differ, in whichever folder below {PR_TESTS}",
+            observed=", ".join(map(repr, twice)),
+            next_step="Rename one of them in the pull request",
+        )
     return tests_of(f"{recipe}.pr", {str(where / PurePosixPath(path).name): text for path, text in files.items()})
 
 

@@ -13,7 +13,7 @@ VARIABLE = "CCCI_TEST_CONTEXT"
 
 @dataclass(frozen=True)
 class Context:
-    """`results` is the file that receives what happened, one JSON object a line."""
+    """`results` is the file for what happened, one JSON object a line; `tests` are the plan's `{id, path}`."""
 
     recipe: str
     domain: str
@@ -28,6 +28,7 @@ class Context:
     inventory: str = ""
     node: str = ""
     scope: dict[str, Any] = field(default_factory=dict)
+    tests: list[dict[str, Any]] = field(default_factory=list)
 
 
 def load() -> Context | None:

@@ -71,14 +71,15 @@ def fresh_context(ccci_pages: Pages) -> Callable[[], AppPage]:
 def pytest_configure(config: pytest.Config) -> None:
     context = load()
     if context is not None:
-        config.pluginmanager.register(Recorder(context), "ccci-recorder")
+        config.pluginmanager.register(Recorder(context, config.rootpath), "ccci-recorder")
 
 
 class Recorder:
     """Writes what happens as it happens, so that a test that never ends is known by name."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, root: Path) -> None:
+        self._context, self._root = context, root
+        self._prefixes = {Path(test["path"]).resolve(): test["id"].rpartition(".")[0] for test in context.tests}
         self._began: dict[str, float] = {}
         self._worst: dict[str, dict[str, Any]] = {}
 
@@ -124,7 +125,10 @@ class Recorder:
             return  # the page is gone; the test's own failure says more
 
     def _id(self, nodeid: str) -> str:
-        return f"{self._context.recipe}.{nodeid.rpartition('::')[2].partition('[')[0]}"
+        """The plan's id. The file tells a test of the pull request from the recipe's own of the same name."""
+        place, _, test = nodeid.partition("::")
+        prefix = self._prefixes.get((self._root / place).resolve(), self._context.recipe)
+        return f"{prefix}.{test.partition('[')[0].rpartition('::')[2]}"
 
     def _result(self, report: pytest.TestReport) -> dict[str, Any]:
         outcome, observed, evidence = _judged(report)
@@ -161,7 +165,8 @@ def _judged(report: pytest.TestReport) -> tuple[str, str | None, str]:
     crash = getattr(report.longrepr, "reprcrash", None)
     said = crash.message if crash is not None else report.longreprtext
     first = said.strip().split("\n")[0]
+    shown = first if len(first) <= 600 else f"{first[:600]}…"  # the mark, so that half a secret is known as one
     kind = first.partition(":")[0].rpartition(".")[2]
     outcome = "error" if report.when != "call" or kind in OURS else "fail"
     where = f" ({Path(crash.path).name}:{crash.lineno})" if crash is not None else ""
-    return outcome, f"{first[:600]}{where}", report.longreprtext[-EVIDENCE_LIMIT:]
+    return outcome, f"{shown}{where}", report.longreprtext[-EVIDENCE_LIMIT:]

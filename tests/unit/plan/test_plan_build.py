@@ -95,6 +95,19 @@ def test_tests_of_a_pull_request_run_where_the_inventory_trusts_the_recipe(world
     assert Path(plan["tests"][0]["path"]).read_text() == "- ansible.builtin.debug:\n"
 
 
+def test_two_tests_of_a_pull_request_cannot_have_one_file_name(world):
+    world.configure("ccci_trusted_recipes: [demo]\n")
+    test, base = "def test_{}(app):\n    pass\n", world.commits["main"]
+    files = {".ccci/tests/a/test_x.py": test.format("a"), ".ccci/tests/b/test_x.py": test.format("b")}
+    world.forge.ref("refs/pull/9/head", world.forge.commit(files, "Two", base))
+    with pytest.raises(UsageError, match=r"both called 'test_x.py'") as caught:
+        world.plan("pr", "9")
+    assert "'.ccci/tests/a/test_x.py', '.ccci/tests/b/test_x.py'" in str(caught.value)
+    world.forge.ref("refs/pull/9/head", world.forge.commit({".ccci/tests/test_x.py": test.format("x")}, "One", base))
+    world.write("tests/test_x.py", test.format("x"))
+    assert set(ids(world.plan("pr", "9"))) >= {"demo.test_x", "demo.pr.test_x"}
+
+
 def test_the_recipes_settings_can_refuse_what_the_inventory_trusts(world):
     world.configure("ccci_trusted_recipes: [demo]\n")
     world.write("recipe.yml", "trust: {pr_tests: false}\n")

@@ -164,6 +164,24 @@ def test_a_test_that_never_ends_is_named(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_a_pull_requests_tests_and_the_recipes_own_may_have_the_same_names(tmp_path: Path) -> None:
+    """Nothing but the folder tells them apart: neither may stand for the other."""
+    files, text = [], "import helper_{0}\n\ndef test_same():\n    assert '{0}' == 'own'\n"
+    for folder, prefix in (("own", "demo"), ("pr_tests", "demo.pr")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "conftest.py").write_text(
+            "import pathlib, sys\nsys.path.insert(0, str(pathlib.Path(__file__).parent))\n"
+        )
+        (tmp_path / folder / f"helper_{folder}.py").touch()
+        (tmp_path / folder / "test_it.py").write_text(text.format(folder))
+        files.append({"id": f"{prefix}.test_same", "path": str(tmp_path / folder / "test_it.py")})
+    for ordered in (files, files[::-1]):
+        paths, ids = [[test[key] for test in ordered] for key in ("path", "id")]
+        about = {"recipe": "demo", "domain": "d", "url": "https://d", "stack": "s", "version": None, "tests": ordered}
+        results, _ = judge(run(paths, about, 60), ids, 60)
+        assert {one["id"]: one["outcome"] for one in results} == {"demo.test_same": "pass", "demo.pr.test_same": "fail"}
+
+
 def test_tests_see_no_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI_TOKEN", "hunter2hunter2")
     found = play(tmp_path, "import os\ndef test_env():\n    assert 'CI_TOKEN' not in os.environ\n")
