@@ -1,0 +1,172 @@
+"""The fault suite as data: what is caused, and what has to be said about it. `make faults` plays all of it."""
+
+from __future__ import annotations
+
+import acts
+import evidence as seen
+import hands
+from judge import Case
+from playing import Played
+from stage import Record, Stage
+
+INSTALL, UPGRADE = ("--tags", "install"), ("--tags", "upgrade")
+BACKUP, RESTORE, CUSTOM = ("--tags", "backup"), ("--tags", "restore"), ("--tags", "custom")
+
+
+def of_pr(number: int, *more: str) -> tuple[str, ...]:
+    return ("--pr", str(number), *(more or INSTALL))
+
+
+def deployed_once(stage: Stage, played: Played) -> list[str]:
+    """Docker's own count: each service made once, and changed once more by the upgrade."""
+    record, wrong = stage.record, []
+    for action, most in (("create", 1), ("update", 1)):
+        changes = [event for event in service_events(record, action) if "updatestate.new" not in attributes(event)]
+        if len(changes) > most:
+            wrong.append(f"{len(changes)} times {action} of the service")
+    made = played.json["deploys"]
+    return wrong + ([] if made == {"due": 1, "made": 1} else [f"deploys: {made}"])
+
+
+def service_events(record: Record, action: str) -> list[dict[str, object]]:
+    events = [event for event in record.docker if event["Type"] == "service" and event["Action"] == action]
+    return [event for event in events if attributes(event)["name"] == f"{record.stack}_app"]
+
+
+def attributes(event: dict[str, object]) -> dict[str, str]:
+    return event["Actor"]["Attributes"]  # type: ignore[index, no-any-return]
+
+
+def booted_in_peace(stage: Stage, played: Played) -> list[str]:
+    """Nobody told the first container of `side` to stop before its 15 seconds of booting were over."""
+    started = seen.first(seen.of_service(stage.record, "side", "start"))
+    told = seen.first(seen.of_service(stage.record, "side", "kill"))
+    if started is None or told is None:
+        return ["side was never started, or never replaced"]
+    return [f"side was told to stop {told - started:.1f} s after its start"] if told - started < 15 else []
+
+
+CASES = [
+    # What keeps a stack from converging.
+    Case("crash-loop", "crash-loop", "An entrypoint that downloads a tarball and gives up", of_pr(2),
+         exit=1, tier="install", service="app", says=r"exit code 1 .*404 for app\.tar\.gz",
+         evidence=seen.exits("app", 2), smoke=True),
+    Case("crash-loop-silent", "crash-loop", "An entrypoint that ends without a word", of_pr(3),
+         exit=1, tier="install", service="app", says="exit code 1 .*no output", evidence=seen.exits("app", 2)),
+    Case("crash-loop-rollback", "crash-loop", "An update that swarm rolls back", of_pr(11, *UPGRADE),
+         exit=1, tier="upgrade", service="app", says="exit code 3.*no licence was found",
+         evidence=seen.exits("app", 2)),
+    Case("health-kill", "health-kill", "A migration that takes longer than start_period", of_pr(4),
+         exit=1, tier="install", service="app", says="still booting.*start_period 4", evidence=seen.unhealthy("app"),
+         smoke=True),
+    Case("disk-full", "disk-full", "A database on a volume that is too small", of_pr(5),
+         exit=3, tier="install", service="app", says="No space left on device", evidence=seen.exits("app", 2)),
+    Case("disk-full-ahead", "disk-full", "A recipe that needs more disk than the node has", INSTALL, "much-disk",
+         exit=3, tier="prepare", says="GiB are free", evidence=seen.play_started),
+    Case("oom", "oom", "An app that needs more memory than its limit", of_pr(6),
+         exit=1, tier="install", service="app", says="memory", evidence=seen.oom("app")),
+    Case("oom-host", "oom-host", "A recipe that needs more memory than the node has", INSTALL, "much-memory",
+         exit=3, tier="prepare", says="GiB are available", evidence=seen.play_started, smoke=True),
+    Case("missing-image", "missing-image", "A tag that its registry does not have", of_pr(7),
+         exit=1, tier="prepare", says="manifest.*unknown|not found", evidence=seen.play_started, smoke=True),
+    Case("rate-limit", "rate-limit", "A registry that has had enough", of_pr(8),
+         around=(hands.registry("faultbox/(manifests|blobs)", hands.EVER, 600),),
+         exit=3, tier="prepare", says="(?i)toomanyrequests|pull rate limit", evidence=seen.refused(429)),
+    Case("rate-limit-passing", "rate-limit", "A registry that wants two seconds of peace", of_pr(8),
+         around=(hands.registry("faultbox/manifests", 2, 2),),
+         where="prepare.images_pulled", says="(?i)toomanyrequests|rate limit|again|retr"),
+    Case("shared-quota", "shared-quota", "A container's own download meets a rate limit", of_pr(10),
+         exit=3, tier="install", service="app", says="429 Too Many Requests", evidence=seen.exits("app", 2)),
+    Case("missing-bind-source", "missing-bind-source", "A node without /etc/timezone", of_pr(9),
+         around=(hands.without_timezone,),
+         exit=3, tier="prepare", service="app", says="/etc/timezone", evidence=seen.play_started),
+    Case("port-taken", "port-taken", "A port that another service has", of_pr(12), around=(hands.port_held,),
+         exit=1, tier="prepare", says="5432.*ccci-faults-port", evidence=seen.play_started),
+    Case("missing-reference", "missing-reference", "A secret that nobody made", of_pr(13),
+         exit=1, tier="install", says="token", evidence=seen.play_started),
+    Case("unschedulable", "unschedulable", "A placement that no node has", of_pr(14),
+         exit=1, tier="install", service="app", says="no node fits|placement", evidence=seen.deployed("app")),
+    Case("start-failed", "start-failed", "An entrypoint that the image does not have", of_pr(15),
+         exit=1, tier="install", service="app", says="wrapper", evidence=seen.not_started("app")),
+    Case("acme-missing", "acme-missing", "A certificate dumper on a node without acme.json", of_pr(17),
+         exit=1, tier="install", named="crash-loop", service="certdumper", says=r"acme\.json",
+         evidence=seen.exits("certdumper", 2)),
+    Case("killed-while-booting", "killed-while-booting", "Somebody stops a service while it boots",
+         INSTALL, "slow-side",
+         around=(hands.agent("stop-booting", 6, *INSTALL),),
+         exit=1, tier="install", service="side", says="told to stop", evidence=seen.exits("side", 2)),
+    Case("db-killed-in-init", "db-killed-in-init", "An upgrade that comes while the database is being made",
+         of_pr(23, *UPGRADE), "slow-db",
+         exit=1, tier="upgrade", service="db", says="MLOG_CHECKPOINT", evidence=seen.exits("db", 2)),
+
+    # What must not be mistaken for a failure.
+    Case("legit-restarts", "legit-restarts", "An app that gives up until its database is there", of_pr(18),
+         where="install.no_restart_loop", says=r"app restarted \d+ times.*db.*side restarted once \(exit code 137\)|"
+                                               r"app restarted \d+ times.*side restarted once"),
+    Case("boot-placeholder", "boot-placeholder", "A page that says “starting up” for a while", of_pr(19), "json-health",
+         where="install.health", says="(?i)tr(y|ies)"),
+    Case("health-before-write", "health-before-write", "Writes that fail for some seconds after a restore",
+         of_pr(22, *RESTORE), "write-after-restore", where="restore.write", says="500"),
+    Case("health-before-write-4xx", "health-before-write", "A write that is refused for good after a restore",
+         of_pr(22, *RESTORE), "bad-write-after-restore",
+         exit=1, tier="restore", named="", says="400",
+         evidence=seen.command_ended("restore")),
+    Case("subservice-race", "subservice-race", "An upgrade that waits until the second service is ready",
+         of_pr(27, "--tags", "install,upgrade"), "gated-side", also=booted_in_peace,
+         where="install.ready", says="(?i)in a row|times|tr(y|ies)"),
+    Case("browser-transient", "browser-transient", "The network changes while the browser loads the page", of_pr(25),
+         around=(hands.network_changes,), where="install.page", says="(?i)net::ERR_NETWORK_CHANGED|ERR_"),
+    Case("cold-frame", "cold-frame", "A button in a frame that is compiled at the first visit",
+         of_pr(26, *CUSTOM), "frame-test"),
+    Case("untracked-marker", "untracked-marker", "An overlay in the checkout, which abra marks as +U",
+         UPGRADE, "overlay", where="upgrade.commit", says="(?i)^"),
+    Case("bad-depends-on", "bad-depends-on", "A depends_on of a service that is not there", of_pr(16)),
+    Case("redeploy-flake", "redeploy-flake", "Values that are only known after the first deploy",
+         of_pr(1, "--tags", "install,upgrade"), "late-values", also=deployed_once),
+
+    # Backups.
+    Case("empty-backup", "empty-backup", "No service with the backup label", of_pr(20, *BACKUP),
+         exit=1, tier="backup", says="no service"),
+    Case("silent-restore", "silent-restore", "A restore hook that does nothing and returns 0", of_pr(21, *RESTORE),
+         exit=1, tier="restore", says="(?i)after the backup|nothing",
+         evidence=seen.command_ended("restore")),
+    Case("backup-race", "backup-race", "A service is being replaced while the backup lists volumes",
+         BACKUP, "with-side", around=(hands.agent("miss-volume", 1, *BACKUP),),
+         where="backup.paths", says="(?i)again|tr(y|ies)|repeat"),
+    Case("backup-race-lost", "backup-race", "It is being replaced at each try",
+         BACKUP, "with-side", around=(hands.agent("miss-volume", 9, *BACKUP),),
+         exit=1, tier="backup", service="side", says="side", evidence=seen.command_ended("create")),
+    Case("interactive-hang", "interactive-hang", "A backup hook that waits for an answer",
+         of_pr(24, *BACKUP), "short-backup",
+         exit=1, tier="backup", says="within 1?[05] s", evidence=seen.command_over("create", 15)),
+    Case("interactive-hang-hook", "interactive-hang", "A hook that scales a service and waits for ever",
+         UPGRADE, "hanging-hook",
+         exit=3, tier="upgrade", says="(?i)docker.*did not end|limit|timed? ?out"),
+
+    # What cannot happen any more: each of these tries.
+    Case("prune-mid-deploy", "prune-mid-deploy", "A cleaning in the middle of a run", act=acts.prune_in_a_run),
+    Case("cached-untagged", "cached-untagged", "An image that is here by digest only", act=acts.cached_without_a_tag),
+    Case("leaked-dep", "leaked-dep", "A kept run where the next one wants to be", act=acts.leaked_run),
+    Case("killed-run", "killed-run", "Everything of a run is killed at once", act=acts.killed_run),
+    Case("removal-in-progress", "removal-in-progress", "A volume that is given back late", act=acts.held_volume),
+    Case("removal-in-progress-ever", "removal-in-progress", "A volume that is never given back",
+         act=acts.held_volume_for_ever),
+    Case("skip-goes-green", "skip-goes-green", "Tests that skip themselves", settings="skipping",
+         act=acts.skipped_tests),
+    Case("skip-goes-green-deps", "skip-goes-green", "A dep that cannot be provisioned", settings="deps",
+         act=acts.refused("deps")),
+    Case("stale-checkout", "stale-checkout", "A test file that vanishes", act=acts.vanished_test),
+    Case("duplicate-test", "duplicate-test", "A stray copy of a test", settings="duplicate",
+         act=acts.refused("used twice", "test_a.py:", "test_b.py:"), smoke=True),
+    Case("vacuous-floor", "vacuous-floor", "One test that counts twice", settings="copied-test",
+         act=acts.refused("is a copy of", verb=("lint", "faultbox"))),
+    Case("wrong-service", "wrong-service", "A test that guesses a service's name",
+         CUSTOM, "wrong-service",
+         exit=1, tier="custom", says="(?s)postgres.*app"),
+    Case("wrong-service-marker", "wrong-service", "A marker in a service that is not there", settings="wrong-marker",
+         act=acts.refused("postgres", "one of app")),
+    Case("dns-cutover", "dns-cutover", "The app's name cannot be resolved", INSTALL, "short-waits",
+         inventory="tests/faults/inventory/moved-dns",
+         exit=3, named="", says="(?i)resol|name or service not known"),
+    Case("git-host-down", "git-host-down", "A git host that answers 404 on everything", act=acts.dead_forge),
+]  # fmt: skip

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Does on the node, at the right moment, what somebody else's hand would do. Standard library only.
+
+    agent.py hold-volume STACK SECONDS    a foreign container keeps STACK_data until SECONDS after the app went
+    agent.py miss-volume STACK TIMES      while a backup begins, the service `side` is being replaced; TIMES backups
+    agent.py stop-booting STACK TIMES     the service `side` is told to stop a second after its start; TIMES starts
+
+What it did is one JSON line each on stdout: {"at", "did"}. It ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+
+HOLDER = "ccci-faults-holder"
+IMAGE = "127.0.0.1:5000/ccci/faultbox:1.1.0"
+SERVICE = "com.docker.swarm.service.name"
+
+
+def tell(text):
+    sys.stdout.write(json.dumps({"at": time.time(), "did": text}) + "\n")
+    sys.stdout.flush()
+
+
+def docker(*words):
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    tell(f"docker {' '.join(words)}: {done.returncode} {done.stderr.strip()[:200]}")
+    return done.stdout.strip()
+
+
+def events():
+    """Docker's events as they come, as dicts."""
+    stream = subprocess.Popen(["docker", "events", "--format", "{{json .}}"], stdout=subprocess.PIPE, text=True)
+    threading.Thread(target=lambda: (sys.stdin.read(), stream.kill()), daemon=True).start()
+    tell("listening")
+    for line in stream.stdout:
+        yield json.loads(line)
+
+
+def hold_volume(stack, seconds):
+    held = False
+    for event in events():
+        what, attributes = (event["Type"], event["Action"]), event["Actor"]["Attributes"]
+        if not held and what == ("container", "start") and attributes.get(SERVICE) == f"{stack}_app":
+            docker("run", "--detach", "--name", HOLDER, f"--volume={stack}_data:/held", IMAGE, "do", "wait 600")
+            held = True
+        elif held and what == ("service", "remove") and attributes.get("name") == f"{stack}_app":
+            time.sleep(float(seconds))
+            docker("rm", "--force", HOLDER)
+            return
+
+
+def miss_volume(stack, times):
+    left = int(times)
+    for event in events():
+        action, attributes = event["Action"], event["Actor"]["Attributes"]
+        if left and action.startswith("exec_create") and "backup" in action and "create" in action:
+            bot = event["Actor"]["ID"]
+            if "backupbot" not in attributes.get(SERVICE, ""):
+                continue
+            left -= 1
+            docker("pause", bot)  # before it has asked which volumes there are
+            docker("rm", "--force", *docker("ps", "-q", f"--filter=label={SERVICE}={stack}_side").split())
+            docker("unpause", bot)
+
+
+def stop_booting(stack, times):
+    left = int(times)
+    for event in events():
+        if left and event["Action"] == "start" and event["Actor"]["Attributes"].get(SERVICE) == f"{stack}_side":
+            left -= 1
+            time.sleep(1)
+            docker("stop", event["Actor"]["ID"])
+
+
+if __name__ == "__main__":
+    {"hold-volume": hold_volume, "miss-volume": miss_volume, "stop-booting": stop_booting}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,2 @@
+def test_health(app):
+    assert app.http().get("/healthz").status_code == 200
