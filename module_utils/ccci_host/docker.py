@@ -6,6 +6,7 @@ not speak to Engine 29. A connection per call: on a unix socket it costs nothing
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import datetime
 import http.client
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .docker_errors import DockerError, LimitReached, NoContainer
-from .docker_exec import ExecResult, demultiplex, run_exec
+from .docker_exec import HEAD, STDERR, ExecResult, demultiplex, run_exec
 
 __all__ = [
     "STACK_LABEL", "Client", "DockerError", "ExecResult", "LimitReached", "NoContainer", "running_container",
@@ -29,6 +30,7 @@ STACK_LABEL = "com.docker.stack.namespace"
 SERVICE_LABEL = "com.docker.swarm.service.name"
 NEWEST_API = (1, 44)  # what Engine 29 wants at least; older engines are asked in their own newest version
 SOCKET = "/var/run/docker.sock"
+LOG_BYTES = 1024 * 1024
 
 
 class Client:
@@ -103,8 +105,11 @@ class Client:
         body = {**attached, "Tty": False, "Cmd": list(argv), "User": user, "Env": variables}
         return run_exec(self, container_id, body, stdin, limit)
 
-    def logs(self, kind: str, id: str, tail: int | str = 200, since: float = 0) -> str:
-        """The last `tail` lines ("all" for every one) of `containers` or `services`, stdout and stderr as they came."""
+    def logs(self, kind: str, id: str, tail: int | str = 200, since: float = 0, most: int = LOG_BYTES) -> str:
+        """The last `tail` lines ("all" for every one) of `containers` or `services`, stdout and stderr as they came.
+
+        At most the last `most` bytes of them, beginning with a whole line: a line may be of any length.
+        """
         path = f"/{kind}/{id}/logs"
         query = {
             "stdout": True,
@@ -113,9 +118,14 @@ class Client:
             "since": f"{since:.9f}" if since else "0",
             "timestamps": kind == "services",
         }
-        with self._open("GET", path, query, None, min(self.timeout, 30.0), None) as response:
-            raw = _read(response, f"GET {path}")
-        text = b"".join(chunk for _, chunk in demultiplex(raw)).decode("utf-8", "replace")
+        limit = min(self.timeout, 30.0)
+        with self._open("GET", path, query, None, limit, None) as response:
+            raw, was_cut = _last_frames(response, f"GET {path}", most, limit)
+        data = b"".join(raw)
+        if was_cut or len(data) > most:
+            data = data[-most:]
+            data = data[data.find(b"\n") + 1 :]
+        text = data.decode("utf-8", "replace")
         return _in_time_order(text) if kind == "services" else text
 
     def services(self, stack: str) -> list[dict[str, Any]]:
@@ -258,6 +268,50 @@ def _read(response: http.client.HTTPResponse, call: str) -> bytes:
         raise LimitReached(f"Docker did not finish its answer to {call} in time") from error
     except (http.client.HTTPException, OSError) as error:
         raise DockerError(0, f"Docker broke off its answer to {call}: {error}") from error
+
+
+def _last_frames(
+    response: http.client.HTTPResponse, call: str, most: int, limit: float
+) -> tuple[list[bytes], bool]:  # fmt: skip
+    """(the payloads of the last frames, as many as hold `most` bytes; whether others came before). Never holds more
+    than that and one frame, and ends `limit` seconds after it began, however fast somebody writes."""
+    deadline = time.monotonic() + limit
+    payloads: collections.deque[bytes] = collections.deque()
+    waiting, held, was_cut = b"", 0, False
+    try:
+        while True:
+            _set_timeout(response, deadline - time.monotonic())
+            piece = response.read1(65536)
+            waiting += piece
+            # What a later read completes stays back, except a "frame" that nobody would make as long as that.
+            end = _whole_frames(waiting)
+            if not piece or len(waiting) - end > most + 65536:
+                end = len(waiting)
+            for _, payload in demultiplex(waiting[:end]):
+                payloads.append(payload)
+                held += len(payload)
+                while held - len(payloads[0]) >= most:
+                    held, was_cut = held - len(payloads.popleft()), True
+            waiting = waiting[end:]
+            if not piece:
+                return list(payloads), was_cut
+    except TimeoutError as error:
+        raise LimitReached(f"Docker did not finish its answer to {call} in time") from error
+    except (http.client.HTTPException, OSError) as error:
+        raise DockerError(0, f"Docker broke off its answer to {call}: {error}") from error
+
+
+def _whole_frames(raw: bytes) -> int:
+    """Where the last complete frame ends; what is not framed (a TTY's output) is complete as it is."""
+    position = 0
+    while position + HEAD <= len(raw):
+        if raw[position] > STDERR or raw[position + 1 : position + 4] != b"\0\0\0":
+            return len(raw)
+        after = position + HEAD + int.from_bytes(raw[position + 4 : position + HEAD], "big")
+        if after > len(raw):
+            break
+        position = after
+    return position
 
 
 def _decoded(raw: bytes, kind: str) -> Any:

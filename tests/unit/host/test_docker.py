@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,3 +137,63 @@ def test_a_stream_ends_with_what_was_complete(daemon: Daemon) -> None:
 def test_service_logs_are_put_in_the_order_of_time() -> None:
     text = "2026-01-01T00:00:02.5Z late\n2026-01-01T00:00:01.5Z early word\n"
     assert docker._in_time_order(text) == "early word\nlate\n"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n"
+
+
+def frame(payload: bytes, stream: int = 1) -> bytes:
+    return bytes([stream, 0, 0, 0]) + len(payload).to_bytes(4, "big") + payload
+
+
+def test_logs_are_the_payloads_of_their_frames(daemon: Daemon) -> None:
+    raw = HEAD + frame(b"one\n") + frame(b"two\n", 2)
+    assert daemon(raw).logs("containers", "c") == "one\ntwo\n"
+
+
+def test_of_a_long_log_the_end_is_kept_from_a_whole_line_on(daemon: Daemon) -> None:
+    lines = [f"line {number} {'x' * 90}\n".encode() for number in range(5000)]
+    text = daemon(HEAD + b"".join(map(frame, lines))).logs("containers", "c", most=2000)
+    assert 1800 < len(text) <= 2000
+    assert text == b"".join(lines)[-len(text) :].decode()
+    assert text.startswith("line 49")
+
+
+def test_of_a_line_without_an_end_the_last_bytes_are_kept(daemon: Daemon) -> None:
+    assert daemon(HEAD + b"".join([frame(b"y" * 9000)] * 9 + [frame(b"end")])).logs("containers", "c", most=100) == (
+        "y" * 97 + "end"
+    )
+
+
+def test_the_log_of_a_terminal_is_bounded_too(daemon: Daemon) -> None:
+    assert daemon(HEAD + b"z" * 300_000 + b"\nlast\n").logs("containers", "c", most=50) == "last\n"
+
+
+def test_a_terminal_that_pretends_to_be_a_frame_does_not_fill_the_memory() -> None:
+    class Endless:
+        """64 MiB of one "frame"; what is held at most is what the test looks at."""
+
+        def __init__(self) -> None:
+            self.pieces, self.ccci_socket = [b"\x01\0\0\0\xff\xff\xff\xff", *[b"a" * 65536] * 1024], self
+
+        def settimeout(self, seconds: float) -> None:
+            assert seconds > 0
+
+        def read1(self, size: int) -> bytes:
+            return self.pieces.pop(0) if self.pieces else b""
+
+    response: Any = Endless()
+    payloads, was_cut = docker._last_frames(response, "GET /logs", 100_000, 30)
+    assert was_cut
+    assert sum(map(len, payloads)) < 400_000
+
+
+def test_a_log_that_does_not_end_reaches_its_limit(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "_set_timeout", lambda response, seconds: (_ for _ in ()).throw(TimeoutError()))
+    with pytest.raises(LimitReached, match="GET /containers/c/logs in time"):
+        daemon(HEAD + frame(b"one\n")).logs("containers", "c")
+
+
+def test_logs_of_a_service_are_sorted_after_they_were_cut(daemon: Daemon) -> None:
+    lines = [f"2026-01-01T00:00:{number:02d}.5Z word {number}\n".encode() for number in (3, 9, 1, 2)]
+    assert daemon(HEAD + b"".join(map(frame, lines))).logs("services", "s", most=80) == "word 1\nword 2\n"
