@@ -7,8 +7,8 @@ module: ccci_backup
 short_description: Back an app up and judge the snapshot
 description:
   - Checks the marker, says which services are backed up and how, waits until the stack is at rest, creates a backup
-    with abra, and looks into the snapshot.
-  - The whole backup is repeated, at most three times, while something is missing that ought to be there.
+    with abra, and looks into the snapshot and into the small dumps in it.
+  - The whole backup is run again, three times at most, while something is missing that ought to be there.
   - Not sliced, because one call of abra cannot be; the lock's lease covers O(limit).
 options:
   scope:
@@ -46,7 +46,7 @@ EXAMPLES = r"""
 RETURN = r"""
 ccci:
   description: The results C(backup.marker_present), C(backup.survey), C(backup.snapshot) and C(backup.paths); the fact
-    C(backup_survey) says for each service what is backed up.
+    C(backup_survey) says for each service what is backed up and how, C(backup_tries) what each try came to.
   returned: always
   type: dict
 """

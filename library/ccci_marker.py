@@ -52,7 +52,7 @@ ccci:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import lock, marker
+from ansible.module_utils.ccci_host import lock, marker, restore, state
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 from ansible.module_utils.ccci_host.marker_stores import Misplaced
@@ -88,7 +88,9 @@ def main() -> None:
             answer.result("restore.write_ready", "skip", evidence=settings.get("reason") or "no service keeps data")
         else:
             with answer.waiting("docker"):
-                marker.report(answer, first_id, marker.compare(client, scope, settings), unlike="fail")
+                lost = restore.lost_why(state.load(scope), settings)
+                verdict = marker.compare(client, scope, settings)
+                marker.report(answer, first_id, verdict, unlike="fail", failure_id=lost)
                 marker.report(answer, "restore.write_ready", marker.write_ready(client, scope, settings), unlike="fail")
 
     guarded(module, work, id=first_id)

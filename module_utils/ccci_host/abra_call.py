@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .answer import cut
+
 TERMINAL_SIZE = (50, 250)  # rows, columns
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 _FATAL = re.compile(r"^\s*FATA(?:\[\d+\])?\s*(.*)$")
@@ -34,6 +36,10 @@ _NODE = re.compile(
 
 class AbraError(Exception):
     """abra is missing, or did not end in time. The text says what, after how long, and the last thing abra said."""
+
+
+class AbraTimeout(AbraError):  # noqa: N818 - says what happened
+    """abra did not end within its limit."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,8 @@ def fatal_words(done: Done) -> str:
     for index in range(len(lines) - 1, -1, -1):
         match = _FATAL.match(lines[index])
         if match:
-            return " ".join([match[1], *(line.strip() for line in lines[index + 1 :])]).strip()[-1000:]
-    return done.output.strip()[-1000:] or f"no word, return code {done.rc}"
+            return cut(" ".join([match[1], *(line.strip() for line in lines[index + 1 :])]).strip(), 1000) or ""
+    return cut(done.output.strip(), 1000) or f"no word, return code {done.rc}"
 
 
 def is_nodes_fault(words: str) -> bool:
@@ -123,7 +129,7 @@ def _run(
                 return Done(process.returncode, cleaned(out), cleaned(err))
             except (subprocess.TimeoutExpired, TimeoutError) as error:
                 said = error.args[0] if isinstance(error, TimeoutError) else _last(process)
-                raise AbraError(f"`{shown(argv)}` did not end within {told:.0f} s; last said: {said}") from None
+                raise AbraTimeout(f"`{shown(argv)}` did not end within {told:.0f} s; last said: {said}") from None
             finally:
                 _end(process)
     finally:
@@ -163,7 +169,7 @@ def _through_terminal(process: subprocess.Popen[bytes], terminal: int, limit: fl
         if not piece and ready:
             time.sleep(0.02)
         if time.monotonic() > deadline:
-            raise TimeoutError(cleaned(data).strip()[-300:] or "nothing")
+            raise TimeoutError(cut(cleaned(data).strip(), 300) or "nothing")
 
 
 def _last(process: subprocess.Popen[bytes]) -> str:
@@ -171,7 +177,7 @@ def _last(process: subprocess.Popen[bytes]) -> str:
     out = err = b""
     with contextlib.suppress(subprocess.TimeoutExpired):  # something else may still hold the pipes
         out, err = process.communicate(timeout=2)
-    return cleaned(out + err).strip()[-300:] or "nothing"
+    return cut(cleaned(out + err).strip(), 300) or "nothing"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

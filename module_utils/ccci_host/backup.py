@@ -7,27 +7,27 @@ afterwards, and the whole backup is repeated when something is missing: never on
 
 from __future__ import annotations
 
-import re
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from . import backup_survey, marker, state
-from .abra_call import abra, fatal_words
+from . import backup_dumps, backup_survey, hooks, marker, state
+from .abra_call import AbraTimeout, abra, fatal_words
 from .answer import Answer, cut
+from .backup_report import EXPECTED, ID, Try, missing_by_words, report, survey_result, told, worth_another
 from .backup_survey import Entry, Survey, Wanted
 from .docker import STACK_LABEL, Client, running_container, service_name, timestamp
+from .docker_errors import DockerError
 
 TRIES = 3
 SETTLE_LIMIT = 90.0  # seconds
 LIST_LIMIT = 120.0
+DUMP_LIMIT = 20.0  # for reading one small file of a snapshot
+DUMPS = 8  # files that are looked into
+SIZE_LIMIT = 5.0  # for measuring a volume
 LOOK_EVERY = 0.7
 BOT_LABEL = "coop-cloud.backupbot.enabled=true"
-# What is the platform's fault in the words of a backup that failed; everything else is the recipe's: a hook, a label.
-PLATFORM = re.compile(
-    r"no backupbot|docker daemon|\brestic \w+ ended|no space left on device|unable to open repository", re.I
-)
 
 
 class BackupTrouble(Exception):  # noqa: N818 - no programming error
@@ -36,21 +36,6 @@ class BackupTrouble(Exception):  # noqa: N818 - no programming error
 
 class NotSettled(Exception):  # noqa: N818
     """The stack is still moving; the text says what of it."""
-
-
-@dataclass
-class Outcome:
-    """What the tries came to: the last snapshot, what it lacks, and what happened on the way."""
-
-    rc: int = 0
-    words: str = ""
-    output: str = ""
-    snapshot: dict[str, Any] = field(default_factory=dict)
-    held: list[Entry] = field(default_factory=list)
-    missing: list[Wanted] = field(default_factory=list)
-    empty: list[str] = field(default_factory=list)
-    replaced: bool = False
-    tries: list[str] = field(default_factory=list)
 
 
 def back_up(
@@ -64,27 +49,34 @@ def back_up(
             _marker_present(client, scope, settings, answer)
     services = client.services(stack)
     found = backup_survey.survey(services, stack)
-    if not _survey_result(found, answer):
+    if not survey_result(found, answer):
         return
     every = [
         *found.wanted,
         *backup_survey.wanted_by_marker(services, stack, settings),
         *backup_survey.wanted_by_recipe(expect_paths, stack),
     ]
-    wanted = list({item.path: item for item in reversed(every)}.values())[
-        ::-1
-    ]  # a path is named once, by its first reason
+    # A path is named once, by its first reason.
+    wanted = list({item.path: item for item in reversed(every)}.values())[::-1]
+    tries: list[Try] = []
     try:
         with answer.waiting("restic"):
-            outcome = _tries(client, scope, wanted, deadline)
+            _tries(client, scope, found, wanted, deadline, tries)
     except NotSettled as error:
         answer.result(
-            "backup.snapshot", "fail", expected="a stack at rest, so that nothing is missed", observed=str(error),
-            hint="Look at the log of the service that is named",
+            ID, "fail", expected="a stack at rest, so that nothing is missed", observed=str(error),
+            evidence=told(tries), failure_id="not-converged", hint="Look at the log of the service that is named",
         )  # fmt: skip
         return
-    report(outcome, wanted, answer)
-    state.update(scope, snapshot=outcome.snapshot)
+    except AbraTimeout as error:
+        known = hooks.of(services, stack, hooks.BACKUP)
+        hooks.report_timeout(answer, ID, EXPECTED, str(error), hooks.hanging(client, stack, known), told(tries))
+        return
+    finally:
+        answer.facts["backup_tries"] = [one.to_json() for one in tries]
+    report(tries, wanted, answer)
+    whole = not (tries[-1].rc or tries[-1].missing or tries[-1].problems)
+    state.update(scope, snapshot=tries[-1].snapshot, backup={"whole": whole})
 
 
 def _marker_present(client: Client, scope: Mapping[str, Any], settings: Mapping[str, Any], answer: Answer) -> None:
@@ -92,63 +84,94 @@ def _marker_present(client: Client, scope: Mapping[str, Any], settings: Mapping[
     if not verdict.ok:
         # The restore has to be judged by itself, whatever became of the marker before.
         again = marker.seed(client, scope, settings)
-        told = "written anew for the backup" if again.ok else f"could not be written anew: {again.observed}"
+        anew = "written anew for the backup" if again.ok else f"could not be written anew: {again.observed}"
         verdict = marker.Verdict(
-            False, verdict.expected, f"{verdict.observed} ({told})", verdict.tries, verdict.reachable, verdict.hint
+            False, verdict.expected, f"{verdict.observed} ({anew})", verdict.tries, verdict.reachable, verdict.hint
         )
     hint = "Something between the marker's writing and this backup lost it: look at the upgrade"
     marker.report(answer, "backup.marker_present", verdict, unlike="fail", hint=hint)
 
 
-def _survey_result(found: Survey, answer: Answer) -> bool:
-    expected = f"a service with the label {backup_survey.SWITCH}=true"
-    evidence = "\n".join(found.lines)
-    answer.facts["backup_survey"] = list(found.lines)
-    if found.switched_on:
-        answer.result(
-            "backup.survey", "pass", expected=expected, observed=", ".join(found.switched_on), evidence=evidence
-        )
-        return True
-    answer.result(
-        "backup.survey", "fail", expected=expected, evidence=evidence, failure_id="empty-backup",
-        observed=f"no service is backed up: none of {', '.join(found.services)} has it",
-        hint='Add "backupbot.backup=true" to the deploy labels of the main service, or say in recipe.yml why not: '
-             "backup: {not_applicable: …}",
-    )  # fmt: skip
-    return False
-
-
-def _tries(client: Client, scope: Mapping[str, Any], wanted: Sequence[Wanted], deadline: float) -> Outcome:
-    outcome = Outcome()
-    for number in range(1, TRIES + 1):
+def _tries(
+    client: Client, scope: Mapping[str, Any], found: Survey, wanted: Sequence[Wanted], deadline: float, tries: list[Try]
+) -> None:
+    """Adds to `tries` until nothing speaks for another one."""
+    while True:
         before = settle(client, str(scope["stack"]), min(deadline, time.monotonic() + SETTLE_LIMIT))
-        began = client.system_time()
-        done = abra(
-            scope, ["app", "backup", "create", str(scope["domain"]), "-n"], limit=max(deadline - time.monotonic(), 10),
-            pty=True, optional=("-o", "-C"),
-        )  # fmt: skip
-        replaced = running(client, str(scope["stack"])) != before
-        outcome.replaced = outcome.replaced or replaced
-        meanwhile = "; containers were replaced meanwhile" if replaced else ""
-        outcome.rc, outcome.output = done.rc, done.output.strip()
-        outcome.words = fatal_words(done) if done.rc else ""
-        if done.rc != 0:
-            outcome.tries.append(f"try {number}: abra ended with {done.rc}: {outcome.words}{meanwhile}")
-            if replaced and time.monotonic() < deadline:
-                continue
-            return outcome
-        outcome.snapshot, outcome.held = list_snapshot(client, scope)
-        if outcome.snapshot.get("time") and timestamp(outcome.snapshot["time"]) < began - 1:
+        tries.append(_one_try(client, scope, found, wanted, deadline, before))
+        if len(tries) >= TRIES or not worth_another(tries[-1]):
+            return
+        if time.monotonic() + tries[-1].seconds > deadline:
+            tries[-1].last_for = "no time is left for another try"
+            return
+
+
+def _one_try(
+    client: Client, scope: Mapping[str, Any], found: Survey, wanted: Sequence[Wanted], deadline: float,
+    before: Mapping[str, str],
+) -> Try:  # fmt: skip
+    began, start = client.system_time(), time.monotonic()
+    done = abra(
+        scope, ["app", "backup", "create", str(scope["domain"]), "-n"], limit=max(deadline - start, 10),
+        pty=True, optional=("-o", "-C"),
+    )  # fmt: skip
+    made = Try(done.rc, fatal_words(done) if done.rc else "", done.output.strip())
+    made.replaced = running(client, str(scope["stack"])) != before
+    if done.rc == 0:
+        made.snapshot, made.held = list_snapshot(client, scope)
+        if made.snapshot.get("time") and timestamp(made.snapshot["time"]) < began - 1:
             raise BackupTrouble(
-                f"abra says that it made a backup, but the newest snapshot is {outcome.snapshot['id']} "
-                f"of {outcome.snapshot['time']}, from before. Look at the log of the backup service"
+                f"abra says that it made a backup, but the newest snapshot is {made.snapshot['id']} "
+                f"of {made.snapshot['time']}, from before. Look at the log of the backup service"
             )
-        outcome.missing, outcome.empty = backup_survey.lacking(wanted, outcome.held)
-        lost = [item.path for item in outcome.missing if not item.hopeless]
-        if not lost or time.monotonic() > deadline:
-            return outcome
-        outcome.tries.append(f"try {number}: not in the snapshot: {', '.join(lost)}{meanwhile}")
-    return outcome
+        made.missing = backup_survey.lacking(wanted, made.held)
+        _look_into_dumps(client, str(scope["stack"]), found, wanted, made)
+    else:
+        made.missing = missing_by_words(made.output, wanted)
+    made.seconds = time.monotonic() - start
+    return made
+
+
+def _look_into_dumps(client: Client, stack: str, found: Survey, wanted: Sequence[Wanted], made: Try) -> None:
+    """Adds problems and notes. A file that a label or the recipe names must hold something; others are only noted."""
+    named = [(item, entry) for item in wanted for entry in [backup_survey.entry_of(item, made.held)]
+             if entry is not None and entry.size is not None]  # fmt: skip
+    beside = backup_survey.dumps_beside(found, stack, made.held, {entry.path for _, entry in named})
+    read = 0
+    for item, entry in [*named, *((None, entry) for entry in beside)]:
+        size, content = entry.size or 0, None
+        if read < DUMPS and backup_dumps.worth_reading(entry.path, size):
+            read, content = read + 1, _content(client, made.snapshot, entry)
+        seen = backup_dumps.look(entry.path, size, content)
+        if seen.problem and item is not None:
+            made.problems.append((item, seen.problem))
+        elif seen.problem or seen.note:
+            made.notes.append(f"{entry.path}: {seen.problem or seen.note}")
+    for item, entry in named:
+        if item.dump_of:
+            note = backup_dumps.too_small(entry.size or 0, _size_of_volume(client, item.dump_of))
+            made.notes += [f"{entry.path}: {note}"] if note else []
+
+
+def _content(client: Client, snapshot: Mapping[str, Any], entry: Entry) -> bytes | None:
+    """A small file of a snapshot, from restic itself; None where that cannot be asked."""
+    command = ["restic", "--no-cache", "--no-lock", "dump", "--", str(snapshot.get("id")), entry.path]
+    try:
+        done = client.exec(backup_service(client), command, limit=DUMP_LIMIT)
+    except DockerError:
+        return None
+    return done.stdout if done.rc == 0 and len(done.stdout) == entry.size else None
+
+
+def _size_of_volume(client: Client, volume: str) -> int | None:
+    """Bytes on the node's disk; None when that cannot be measured soon."""
+    try:
+        folder = str(client.get(f"/volumes/{volume}")["Mountpoint"])
+        command = ["du", "-s", "-x", "--block-size=1", "--", folder]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SIZE_LIMIT, check=False)
+        return int(done.stdout.split()[0])
+    except (DockerError, subprocess.TimeoutExpired, OSError, ValueError, IndexError):
+        return None
 
 
 def settle(client: Client, stack: str, deadline: float) -> dict[str, str]:
@@ -212,37 +235,3 @@ def backup_service(client: Client) -> str:
     raise BackupTrouble(
         f"No service of this node has the label {BOT_LABEL}; run `ccci bootstrap` for the backup service"
     )
-
-
-def report(outcome: Outcome, wanted: Sequence[Wanted], answer: Answer) -> None:
-    """The results backup.snapshot and backup.paths. Pure: says whose fault it is, and what is missing why."""
-    expected, tries = "abra makes a snapshot", "\n".join(outcome.tries) or None
-    if outcome.rc != 0:
-        # abra's last word seldom holds the cause: that is in what the backup service said before.
-        ours = bool(PLATFORM.search(outcome.output))
-        answer.result(
-            "backup.snapshot", "error" if ours else "fail", expected=expected, observed=outcome.words,
-            evidence="\n".join([*outcome.tries, outcome.output]),
-            hint="Look at the node's backup service" if ours else "Look at the backup labels and hooks of the recipe",
-        )  # fmt: skip
-        return
-    size = sum(entry.size or 0 for entry in outcome.held)
-    about = f"snapshot {outcome.snapshot.get('id', '(unnamed)')}, {len(outcome.held)} entries, {size} bytes in files"
-    answer.result("backup.snapshot", "pass", expected=expected, observed=about, evidence=tries)
-    listed = "it holds " + (", ".join(sorted({item.path for item in wanted})) or "something")
-    wrong = [*(_told(item) for item in outcome.missing), *outcome.empty]
-    raced = "backup-race" if outcome.replaced and outcome.tries else None
-    if not wrong and outcome.held:
-        answer.result("backup.paths", "pass", expected=listed, observed="it does", evidence=tries, failure_id=raced)
-        return
-    answer.result(
-        "backup.paths", "fail", expected=listed, observed="; ".join(wrong) or "the snapshot is empty",
-        evidence="\n".join([*outcome.tries, "", *(entry.path for entry in outcome.held)]).strip() or None,
-        failure_id=raced if outcome.missing and raced else "empty-backup",
-        service=next((item.service for item in outcome.missing if item.service), None),
-        hint="Look at the backup labels and at what the pre-hook writes" if not raced else None,
-    )  # fmt: skip
-
-
-def _told(item: Wanted) -> str:
-    return f"{item.path} ({item.why}) is missing" + (f": {item.hopeless}" if item.hopeless else "")

@@ -7,42 +7,77 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from .backup_dumps import LIKE_A_DUMP
 from .docker import service_name
 
 SWITCH = "backupbot.backup"
 PER_VOLUME = "backupbot.backup.volumes."
 PRE_HOOK = "backupbot.backup.pre-hook"
 OLD_PATH = "backupbot.backup.path"
-EMPTY_ARCHIVE = 40  # bytes: what gzip, xz and zstd make of nothing is shorter
 _DATABASE = re.compile(r"postgres|postgis|pgvector|timescale|mysql|mariadb|percona|mongo|clickhouse", re.IGNORECASE)
+_NO_DATABASE = re.compile(r"exporter|backup|admin|express", re.IGNORECASE)
+_DUMPS = re.compile(r"pg_dump|mysqldump|mariadb-dump|mongodump", re.IGNORECASE)
+# How a volume is backed up.
+HOT, DUMP, PART, LEFT_OUT, NOT_LABELLED = "hot", "dump by hook", "in part", "left out", "not labelled"
 
 
 @dataclass(frozen=True)
 class Wanted:
     """Something that the snapshot must hold: `path` ends a path in it; `why` is for people.
 
-    `hopeless` says why it cannot be there, however often the backup is repeated.
+    `hopeless` says why it cannot be there, however often the backup is repeated. `dump_of` is the volume (full name) of
+    the database that a hook dumps there.
     """
 
     path: str
     why: str
     service: str = ""
     hopeless: str = ""
+    dump_of: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One service. `volumes` are (name, how, the paths that are saved; none: all of it); `hook` runs before."""
+
+    service: str
+    volumes: tuple[tuple[str, str, tuple[str, ...]], ...]
+    hook: str = ""
+    warning: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        told = [f"volume {name}: {how}" + (f", only {', '.join(paths)}" if paths else "")
+                for name, how, paths in self.volumes]  # fmt: skip
+        told += [f"`{self.hook}` runs before"] if self.hook else []
+        line = f"{self.service}: {'; '.join(told) or 'keeps nothing in a volume'}"
+        return [line, f"warning: {self.warning}"] if self.warning else [line]
+
+    def to_json(self) -> dict[str, Any]:
+        volumes = [{"volume": name, "how": how, "paths": list(paths)} for name, how, paths in self.volumes]
+        return {"service": self.service, "volumes": volumes, "hook": self.hook, "warning": self.warning}
 
 
 @dataclass(frozen=True)
 class Survey:
-    """`switched_on` are the services with the label; `lines` say for each service what is backed up and how."""
+    """`switched_on` are the services with the label; `rows` say for each service what is backed up and how."""
 
     switched_on: tuple[str, ...]
-    services: tuple[str, ...]
-    lines: tuple[str, ...]
+    rows: tuple[Row, ...]
     wanted: tuple[Wanted, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for row in self.rows for line in row.lines]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [row.warning for row in self.rows if row.warning]
 
 
 @dataclass(frozen=True)
@@ -82,18 +117,22 @@ class _Volume:
 def survey(services: Sequence[Mapping[str, Any]], stack: str) -> Survey:
     """`services` are objects of GET /services."""
     volumes = _volumes(services, stack)
-    lines: list[str] = []
+    ordered = sorted(services, key=lambda one: service_name(one, stack))
+    switched_on = tuple(service_name(one, stack) for one in ordered if truthy(_labels(one).get(SWITCH)))
+    hooks = {service_name(one, stack): _labels(one).get(PRE_HOOK, "").strip() for one in ordered}
+    rows: list[Row] = []
     wanted: list[Wanted] = []
-    for raw in sorted(services, key=lambda one: service_name(one, stack)):
-        name, labels = service_name(raw, stack), raw["Spec"].get("Labels") or {}
+    for raw in ordered:
+        name = service_name(raw, stack)
         mine = [volume for volume in volumes if volume.service == name]
-        lines.append(f"{name}: {_how(raw, labels, mine)}")
+        how = tuple((one.name, _how(one, hooks[name], bool(switched_on)), tuple(one.parts)) for one in mine)
+        row = Row(name, how, hooks[name])
+        rows.append(replace(row, warning=_warning(row, hooks)) if _is_database(raw) else row)
         if _runs(raw):
-            wanted += [item for volume in mine for item in _wanted(volume)]
-            wanted += _wanted_of_old(name, labels, mine)
-    names = tuple(sorted(service_name(one, stack) for one in services))
-    switched_on = tuple(sorted(service_name(one, stack) for one in services if truthy(_labels(one).get(SWITCH))))
-    return Survey(switched_on, names, tuple(lines), tuple(dict.fromkeys(wanted)))
+            dumped = _is_database(raw) and bool(hooks[name])
+            wanted += [item for volume in mine for item in _wanted(volume, dumped)]
+            wanted += _wanted_of_old(name, _labels(raw), mine)
+    return Survey(switched_on, tuple(rows), tuple(dict.fromkeys(wanted)))
 
 
 def truthy(value: str | None) -> bool:
@@ -125,21 +164,20 @@ def wanted_by_recipe(paths: Iterable[str], stack: str) -> list[Wanted]:
     return found
 
 
-def lacking(wanted: Iterable[Wanted], held: Sequence[Entry]) -> tuple[list[Wanted], list[str]]:
-    """(what is missing, what is there but empty: in words)."""
-    missing, empty = [], []
-    for item in wanted:
-        found = [entry for entry in held if entry.path.endswith(item.path)]
-        if not found:
-            missing.append(item)
-        elif found[0].size is not None and is_empty(found[0].path, found[0].size):
-            empty.append(f"{item.path} ({item.why}) is empty: {found[0].size} bytes")
-    return missing, empty
+def lacking(wanted: Iterable[Wanted], held: Sequence[Entry]) -> list[Wanted]:
+    return [item for item in wanted if entry_of(item, held) is None]
 
 
-def is_empty(path: str, size: int) -> bool:
-    """A file of no bytes, or a compressed one that can hold none."""
-    return size == 0 or (path.endswith((".gz", ".xz", ".zst", ".bz2")) and size <= EMPTY_ARCHIVE)
+def entry_of(item: Wanted, held: Sequence[Entry]) -> Entry | None:
+    return next((entry for entry in held if entry.path.endswith(item.path)), None)
+
+
+def dumps_beside(found: Survey, stack: str, held: Sequence[Entry], named: Container[str]) -> list[Entry]:
+    """Files that look like a hook's dump near the top of what is saved of its service, but that no label names."""
+    roots = [_root(stack, name) for row in found.rows if row.hook for name, how, _ in row.volumes if how in (HOT, DUMP)]
+    files = [entry for entry in held if entry.size is not None and entry.path not in named]
+    inside = [(entry, entry.path.partition(f"{root}/")[2]) for entry in files for root in roots]
+    return [entry for entry, path in inside if path.count("/") <= 1 and LIKE_A_DUMP.search(path)]
 
 
 def parse_listing(text: str) -> tuple[dict[str, Any], list[Entry]]:
@@ -177,29 +215,43 @@ def _runs(service: Mapping[str, Any]) -> bool:
     return replicated is None or int(replicated.get("Replicas", 1)) > 0
 
 
-def _how(service: Mapping[str, Any], labels: Mapping[str, str], volumes: Sequence[_Volume]) -> str:
-    if not volumes:
-        return "keeps nothing in a volume"
-    told = [
-        f"volume {volume.name} is left out" if volume.left_out
-        else f"volume {volume.name}, only {', '.join(volume.parts)}" if volume.parts
-        else f"volume {volume.name}, all of it"
-        for volume in volumes
-    ]  # fmt: skip
-    if labels.get(PRE_HOOK):
-        told.append(f"`{labels[PRE_HOOK]}` runs before")
-    elif _DATABASE.search(str(service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]).partition("@")[0]):
-        told.append("nothing dumps this database: its files are copied while it runs")
-    return "; ".join(told)
+def _how(volume: _Volume, hook: str, switched_on: bool) -> str:
+    if not switched_on:
+        return NOT_LABELLED
+    if volume.left_out:
+        return LEFT_OUT
+    if not volume.parts:
+        return HOT
+    return DUMP if hook else PART
 
 
-def _wanted(volume: _Volume) -> list[Wanted]:
+def _is_database(service: Mapping[str, Any]) -> bool:
+    image = str(service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]).partition("@")[0]
+    return bool(_DATABASE.search(image)) and not _NO_DATABASE.search(image.rpartition("/")[2])
+
+
+def _warning(row: Row, hooks: Mapping[str, str]) -> str:
+    """What is wrong with the backup of a database; empty when a dump covers it. Files of a running one may be torn."""
+    if not row.volumes or row.hook:
+        return ""
+    others = {name: hook for name, hook in hooks.items() if hook}
+    if any(_DUMPS.search(hook) or re.search(rf"\b{re.escape(row.service)}\b", hook) for hook in others.values()):
+        return ""
+    hows = {how for _, how, _ in row.volumes}
+    saved = hows - {LEFT_OUT, NOT_LABELLED}
+    told = "its files are copied while it runs, and nothing dumps it" if saved else "no backup holds its data"
+    unless = " and ".join(f"`{hook}` of {name}" for name, hook in others.items())
+    return f"{row.service} is a database: {told}" + (f", unless {unless} does" if unless else "")
+
+
+def _wanted(volume: _Volume, dumped: bool) -> list[Wanted]:
     if volume.left_out:
         return []
     if not volume.parts:
         return [Wanted(volume.root, f"volume {volume.name} of {volume.service}", volume.service)]
     why = f"named by a label, volume {volume.name} of {volume.service}"
-    return [Wanted(f"{volume.root}/{part}", why, volume.service) for part in volume.parts]
+    dump_of = f"{volume.stack}_{volume.name}" if dumped else ""
+    return [Wanted(f"{volume.root}/{part}", why, volume.service, dump_of=dump_of) for part in volume.parts]
 
 
 def _wanted_of_old(name: str, labels: Mapping[str, str], volumes: Sequence[_Volume]) -> list[Wanted]:

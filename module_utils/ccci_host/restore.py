@@ -5,34 +5,75 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import marker
-from .abra_call import abra, fatal_words
-from .answer import Answer
-from .backup import PLATFORM
+from . import hooks, marker, state
+from .abra_call import AbraTimeout, abra, fatal_words
+from .answer import Answer, cut
+from .backup_report import HUNG, PLATFORM
 from .docker import Client
+
+ID = "restore.run"
+EXPECTED = "abra restores the newest snapshot"
+KEY = "restore"
+BY_HAND = "Run the restore hooks by hand in the service's container (`ccci play … --keep on-failure` keeps it)"
 
 
 def restore(
     client: Client, scope: Mapping[str, Any], settings: Mapping[str, Any], limit: float, answer: Answer
 ) -> None:
     """The results restore.mutated and restore.run. `limit` in seconds. Nothing is restored over an unchanged marker."""
-    if settings.get("kind") != "none":
+    has_marker, stack = settings.get("kind") != "none", str(scope["stack"])
+    if has_marker:
         with answer.waiting("docker"):
             changed = marker.mutate(client, scope, settings)
         marker.report(answer, "restore.mutated", changed, unlike="fail")
         if not changed.ok:
             return
-    with answer.waiting("restic"):
-        done = abra(
-            scope, ["app", "restore", str(scope["domain"]), "-n"], limit=limit, pty=True, optional=("-o", "-C")
-        )  # fmt: skip
-    expected, tail = "abra restores the newest snapshot", done.output.strip()[-2000:] or None
-    if done.rc == 0:
-        answer.result("restore.run", "pass", expected=expected, observed="return code 0", evidence=tail)
+    known = hooks.of(client.services(stack), stack, hooks.RESTORE)
+    try:
+        with answer.waiting("restic"):
+            done = abra(
+                scope, ["app", "restore", str(scope["domain"]), "-n"], limit=limit, pty=True, optional=("-o", "-C")
+            )  # fmt: skip
+    except AbraTimeout as error:
+        hooks.report_timeout(answer, ID, EXPECTED, str(error), hooks.hanging(client, stack, known))
         return
-    words = fatal_words(done)
-    answer.result(
-        "restore.run", "error" if PLATFORM.search(done.output) else "fail", expected=expected,
-        observed=f"return code {done.rc}: {words}", evidence=tail,
-        hint="Run the restore hooks by hand in the service's container (`ccci play … --keep on-failure` keeps it)",
-    )  # fmt: skip
+    words = fatal_words(done) if done.rc else ""
+    state.update(scope, **{KEY: {"rc": done.rc, "hooks": len(known)}})
+    report(done.rc, words, done.output, has_marker, answer)
+
+
+def report(rc: int, words: str, output: str, has_marker: bool, answer: Answer) -> None:
+    """The result restore.run. Pure: a restore that ended with an error goes on to be judged by its marker, if any."""
+    tail, observed = cut(output.strip(), 2000) or None, f"return code {rc}" + (f": {words}" if words else "")
+    hung = HUNG.search(output) if rc else None
+    if rc == 0:
+        answer.result(ID, "pass", expected=EXPECTED, observed=observed, evidence=tail)
+    elif hung:
+        answer.result(
+            ID, "fail", expected=EXPECTED, observed=observed, evidence=tail, failure_id=hooks.HANG, service=hung[1],
+            hint=hooks.HANG_HINT,
+        )  # fmt: skip
+    elif PLATFORM.search(output):
+        answer.result(
+            ID, "error", expected=EXPECTED, observed=observed, evidence=tail, hint="Look at the node's backup service"
+        )  # fmt: skip
+    elif has_marker:
+        answer.result(
+            ID, "pass", expected=f"{EXPECTED}; the marker says whether the data is back",
+            observed=f"{observed}; not judged by that", evidence=tail, hint=BY_HAND,
+        )  # fmt: skip
+    else:
+        answer.result(ID, "fail", expected=EXPECTED, observed=observed, evidence=tail, hint=BY_HAND)
+
+
+def lost_why(left: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    """The failure id of a marker that is not back. `left` is what backup and restore left in state.json. Pure."""
+    done = left.get(KEY)
+    if not done:
+        return None  # no restore was seen to its end
+    if done["rc"]:
+        return "restore-failed"
+    in_rows = settings.get("kind") in ("postgres", "mysql")
+    if not (left.get("backup") or {}).get("whole", True) or (in_rows and not done["hooks"]):
+        return "empty-backup"
+    return "silent-restore"

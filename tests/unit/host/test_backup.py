@@ -2,76 +2,265 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ccci_host import backup, hooks, restore, state
+from ccci_host.abra_call import AbraTimeout, Done
 from ccci_host.answer import Answer
-from ccci_host.backup import BackupTrouble, NotSettled, Outcome, backup_service, report, settle
-from ccci_host.backup_survey import Entry, Wanted
+from ccci_host.backup import BackupTrouble, NotSettled, backup_service, settle
+from ccci_host.backup_report import Try, missing_by_words, report, survey_result, worth_another
+from ccci_host.backup_survey import Entry, Survey, Wanted, survey
 
+STACK = "a_ci_test"
 DUMP = Wanted("/a_ci_test_db/_data/backup.sql", "named by a label, volume db of db", "db")
 HELD = [Entry("/var/lib/docker/volumes/a_ci_test_db/_data/backup.sql", 1200)]
 SNAPSHOT = {"id": "3279b2f2", "time": "2026-11-25T00:08:20Z"}
+GOOD = Try(snapshot=SNAPSHOT, held=HELD, seconds=2)
+LACKS = Try(snapshot=SNAPSHOT, held=[Entry("/var")], missing=[DUMP], seconds=3)
+NOT_THERE = "backup create failed: not there after all pre-hooks: /var/lib/docker/volumes/a_ci_test_db/_data/backup.sql"
 
 
-def results(outcome: Outcome) -> dict[str, dict[str, Any]]:
+def results(*tries: Try) -> dict[str, dict[str, Any]]:
     answer = Answer()
-    report(outcome, [DUMP], answer)
+    report(tries, [DUMP], answer)
     return {one["id"]: one for one in answer.results}
 
 
 def test_a_snapshot_that_holds_everything() -> None:
-    found = results(Outcome(snapshot=SNAPSHOT, held=HELD))
+    found = results(GOOD)
     assert {name: one["outcome"] for name, one in found.items()} == {"backup.snapshot": "pass", "backup.paths": "pass"}
     assert found["backup.snapshot"]["observed"] == "snapshot 3279b2f2, 1 entries, 1200 bytes in files"
+    assert found["backup.paths"]["evidence"] == "try 1, 2 s: snapshot 3279b2f2: it holds what it must"
     assert "failure_id" not in found["backup.paths"]
 
 
 @pytest.mark.parametrize(
-    ("output", "outcome"),
+    ("output", "outcome", "failure_id"),
     [
-        (
-            "backup create failed: the hook `pg_dump` of service db ended with 1: connection refused\nFATA failed",
-            "fail",
-        ),
-        ("backup create failed: no service of a_ci_test has the label", "fail"),
-        ("FATA no backupbot discovered, is it deployed?", "error"),
-        ("backup create failed: restic backup ended with 1: Fatal: unable to open", "error"),
-        ("pg_dump: could not write: No space left on device", "error"),
+        ("backup create failed: the hook `pg_dump` of service db ended with 1: connection refused\nFATA failed",
+         "fail", "hook-failed"),
+        ("backup create failed: the hook `read x` of service db did not end within 240 s and was killed; it printed: y",
+         "fail", "interactive-hang"),
+        ("backup create failed: label x of service db: there is no volume y", "fail", None),
+        (NOT_THERE, "fail", "empty-backup"),
+        ("FATA no backupbot discovered, is it deployed?", "error", None),
+        ("backup create failed: restic backup ended with 1: Fatal: unable to open", "error", None),
+        ("pg_dump: could not write: No space left on device", "error", "disk-full"),
     ],
-)
-def test_whose_fault_a_failed_backup_is(output: str, outcome: str) -> None:
-    found = results(Outcome(rc=1, words="the command failed", output=output))
-    assert found["backup.snapshot"]["outcome"] == outcome
+)  # fmt: skip
+def test_whose_fault_a_failed_backup_is(output: str, outcome: str, failure_id: str | None) -> None:
+    found = results(Try(rc=1, words="the command failed", output=output, missing=missing_by_words(output, [DUMP])))
+    assert (found["backup.snapshot"]["outcome"], found["backup.snapshot"].get("failure_id")) == (outcome, failure_id)
     assert output in found["backup.snapshot"]["evidence"]
+    assert "try 1, 0 s: abra ended with 1: the command failed" in found["backup.snapshot"]["evidence"]
     assert "backup.paths" not in found
 
 
 def test_a_path_that_stays_away_while_containers_are_replaced_is_a_race() -> None:
-    tries = ["try 1: not in the snapshot: x; containers were replaced meanwhile"]
-    lost = Outcome(snapshot=SNAPSHOT, held=[Entry("/var")], missing=[DUMP], replaced=True, tries=tries)
-    paths = results(lost)["backup.paths"]
+    paths = results(replace(LACKS, replaced=True), LACKS, LACKS)["backup.paths"]
     assert (paths["outcome"], paths["failure_id"], paths["service"]) == ("fail", "backup-race", "db")
     assert "backup.sql (named by a label, volume db of db) is missing" in paths["observed"]
-    found_later = results(Outcome(snapshot=SNAPSHOT, held=HELD, replaced=True, tries=tries))["backup.paths"]
-    assert (found_later["outcome"], found_later["failure_id"]) == ("pass", "backup-race")
+    assert [line.partition(",")[0] for line in paths["evidence"].splitlines()[-3:]] == ["try 1", "try 2", "try 3"]
+    assert "containers were replaced meanwhile" in paths["evidence"]
+
+
+def test_a_path_that_a_later_try_finds_was_missed_and_passes() -> None:
+    paths = results(LACKS, GOOD)["backup.paths"]
+    assert (paths["outcome"], paths["failure_id"]) == ("pass", "backup-race")
+    assert paths["evidence"].splitlines() == [
+        "try 1, 3 s: snapshot 3279b2f2: /a_ci_test_db/_data/backup.sql is missing",
+        "try 2, 2 s: snapshot 3279b2f2: it holds what it must",
+    ]
 
 
 def test_a_path_that_stays_away_by_itself_is_no_race() -> None:
-    paths = results(Outcome(snapshot=SNAPSHOT, held=[Entry("/var")], missing=[DUMP], tries=["try 1", "try 2"]))[
-        "backup.paths"
-    ]
+    paths = results(LACKS, LACKS, LACKS)["backup.paths"]
     assert (paths["outcome"], paths["failure_id"]) == ("fail", "empty-backup")
 
 
-def test_an_empty_dump_is_named() -> None:
-    paths = results(Outcome(snapshot=SNAPSHOT, held=HELD, empty=["backup.sql is empty: 0 bytes"]))["backup.paths"]
-    assert (paths["outcome"], paths["observed"]) == ("fail", "backup.sql is empty: 0 bytes")
+def test_an_empty_dump_is_named_and_its_service() -> None:
+    paths = results(Try(snapshot=SNAPSHOT, held=HELD, problems=[(DUMP, "it is empty: 0 bytes")]))["backup.paths"]
+    assert (paths["outcome"], paths["failure_id"], paths["service"]) == ("fail", "empty-backup", "db")
+    assert paths["observed"].endswith("backup.sql (named by a label, volume db of db): it is empty: 0 bytes")
+
+
+def test_what_is_only_odd_is_a_note() -> None:
+    paths = results(Try(snapshot=SNAPSHOT, held=HELD, notes=["x.sql: it makes no table and holds no row"]))
+    assert paths["backup.paths"]["outcome"] == "pass"
+    assert paths["backup.paths"]["observed"] == "it does; note: x.sql: it makes no table and holds no row"
 
 
 def test_a_snapshot_of_nothing_fails() -> None:
-    assert results(Outcome(snapshot=SNAPSHOT))["backup.paths"]["observed"] == "the snapshot is empty"
+    assert results(Try(snapshot=SNAPSHOT))["backup.paths"]["observed"] == "the snapshot is empty"
+
+
+@pytest.mark.parametrize(
+    ("last", "again"),
+    [
+        (GOOD, False),
+        (replace(GOOD, replaced=True), False),
+        (LACKS, True),
+        (replace(LACKS, missing=[replace(DUMP, hopeless="it is in no volume")]), False),
+        (Try(rc=1, words="the hook failed"), False),
+        (Try(rc=1, words="no running container", replaced=True), True),
+        (Try(rc=1, output=NOT_THERE, missing=[DUMP]), True),
+        (Try(held=HELD, problems=[(DUMP, "it is empty")]), False),
+        (Try(held=HELD, problems=[(DUMP, "it is empty")], replaced=True), True),
+    ],
+)
+def test_when_the_whole_backup_is_run_again(last: Try, again: bool) -> None:
+    assert worth_another(last) is again
+
+
+class Scene:
+    """A node whose backups are prepared: each is abra's return code and what the snapshot then holds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *backups: tuple[int, str, list[Entry]]) -> None:
+        self.backups, self.calls = list(backups), 0
+        monkeypatch.setattr(backup, "settle", lambda *_: {"c1": "a"})
+        monkeypatch.setattr(backup, "running", lambda *_: {"c1": "a"})
+        monkeypatch.setattr(backup, "abra", self.abra)
+        monkeypatch.setattr(backup, "list_snapshot", lambda *_: ({"id": f"s{self.calls}"}, self.held))
+        monkeypatch.setattr(backup, "_content", lambda *_: b"CREATE TABLE a (b int);")
+        monkeypatch.setattr(backup, "_size_of_volume", lambda *_: None)
+        monkeypatch.setattr(state, "update", lambda scope, **keys: setattr(self, "left", keys))
+
+    def abra(self, scope: Any, argv: list[str], **options: Any) -> Done:
+        assert argv[:3] == ["app", "backup", "create"]
+        self.calls += 1
+        rc, output, self.held = self.backups.pop(0)
+        return Done(rc, output)
+
+    def system_time(self) -> float:
+        return 0.0
+
+    def services(self, stack: str) -> list[dict[str, Any]]:
+        labels = {"backupbot.backup": "true", "backupbot.backup.volumes.db.path": "backup.sql",
+                  "backupbot.backup.pre-hook": "/dump.sh"}  # fmt: skip
+        return [a_service("db", labels)]
+
+
+def a_service(name: str, labels: dict[str, str]) -> dict[str, Any]:
+    mounts = [{"Type": "volume", "Source": f"{STACK}_{name}", "Target": "/data"}]
+    container = {"Image": "postgres:15", "Mounts": mounts}
+    return {"Spec": {"Name": f"{STACK}_{name}", "Labels": labels, "TaskTemplate": {"ContainerSpec": container}}}
+
+
+def backed_up(scene: Any, limit: float = 100) -> tuple[dict[str, dict[str, Any]], Answer]:
+    answer = Answer()
+    backup.back_up(scene, {"stack": STACK, "domain": "a.ci.test"}, {"kind": "none"}, [], limit, answer)
+    return {one["id"]: one for one in answer.results}, answer
+
+
+@pytest.mark.parametrize(
+    "first", [(0, "", [Entry("/var")]), (1, NOT_THERE, [])], ids=["snapshot without it", "refused"]
+)
+def test_a_backup_that_misses_a_path_is_run_again_as_a_whole(first: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, first, (0, "", HELD))
+    found, answer = backed_up(scene)
+    assert scene.calls == 2
+    assert (found["backup.paths"]["outcome"], found["backup.paths"]["failure_id"]) == ("pass", "backup-race")
+    assert [one["missing"] for one in answer.facts["backup_tries"]] == [[DUMP.path], []]
+    assert scene.left == {"snapshot": {"id": "s2"}, "backup": {"whole": True}}
+
+
+def test_a_backup_is_run_three_times_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, *[(0, "", [Entry("/var")])] * 9)
+    found, _ = backed_up(scene)
+    assert scene.calls == 3
+    assert (found["backup.paths"]["outcome"], found["backup.paths"]["failure_id"]) == ("fail", "empty-backup")
+    assert scene.left["backup"] == {"whole": False}
+
+
+def test_a_backup_is_not_run_again_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(monkeypatch, *[(0, "", [Entry("/var")])] * 9)
+    found, _ = backed_up(scene, limit=-1)
+    assert scene.calls == 1
+    assert found["backup.paths"]["evidence"].endswith("is missing; no time is left for another try")
+
+
+def test_a_backup_that_does_not_end_names_the_hook_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs(*_: Any, **__: Any) -> Done:
+        raise AbraTimeout("`abra app backup create` did not end within 100 s; last said: nothing")
+
+    scene = Scene(monkeypatch)
+    monkeypatch.setattr(backup, "abra", hangs)
+    monkeypatch.setattr(hooks, "hanging", lambda client, stack, known: known)
+    snapshot = backed_up(scene)[0]["backup.snapshot"]
+    assert (snapshot["outcome"], snapshot["failure_id"], snapshot["service"]) == ("fail", "interactive-hang", "db")
+    assert "the hook `/dump.sh` of service db did not end" in snapshot["observed"]
+    monkeypatch.setattr(hooks, "hanging", lambda client, stack, known: [])
+    assert backed_up(scene)[0]["backup.snapshot"]["outcome"] == "error", "no hook hangs: the backup service does"
+
+
+def test_the_survey_says_what_is_missing_and_warns() -> None:
+    answer = Answer()
+    warned = survey([a_service("db", {}), a_service("app", {"backupbot.backup": "true"})], STACK)
+    assert survey_result(warned, answer)
+    assert answer.results[0]["outcome"] == "pass"
+    assert "warning: db is a database: its files are copied while it runs" in answer.results[0]["observed"]
+    assert [row["service"] for row in answer.facts["backup_survey"]] == ["app", "db"]
+    assert not survey_result(Survey((), warned.rows, ()), answer)
+    assert (answer.results[1]["failure_id"], answer.results[1]["outcome"]) == ("empty-backup", "fail")
+
+
+class Running:
+    """Two containers; in that of `db` a hook and a healthcheck run."""
+
+    def containers(self, stack: str, all: bool) -> list[dict[str, Any]]:
+        label = "com.docker.swarm.service.name"
+        return [{"Id": name, "Labels": {label: f"{stack}_{name}"}} for name in ("app", "db")]
+
+    def get(self, path: str) -> dict[str, Any]:
+        words = {"hook": ["-c", "set -o pipefail;/dump.sh all"], "check": ["-c", "pg_isready"], "done": ["-c", "/tidy"]}
+        if path.startswith("/containers/"):
+            return {"ExecIDs": list(words) if "/db/" in path else None}
+        id = path.split("/")[2]
+        return {"Running": id != "done", "ProcessConfig": {"entrypoint": "sh", "arguments": words[id]}}
+
+
+def test_the_hooks_that_still_run_are_found_among_the_containers_commands() -> None:
+    known = [hooks.Hook("db", "pre", "/dump.sh all"), hooks.Hook("db", "post", "/tidy"),
+             hooks.Hook("app", "pre", "/dump.sh all")]  # fmt: skip
+    client: Any = Running()
+    assert hooks.hanging(client, STACK, known) == [known[0]]
+
+
+@pytest.mark.parametrize(
+    ("rc", "output", "has_marker", "outcome", "failure_id"),
+    [
+        (0, "restore finished", True, "pass", None),
+        (1, "the hook `/r.sh` of service db ended with 1", True, "pass", None),
+        (1, "the hook `/r.sh` of service db ended with 1", False, "fail", None),
+        (1, "the hook `/r.sh` of service db did not end within 240 s and was killed", True, "fail", "interactive-hang"),
+        (1, "restic restore ended with 1: repository is locked", True, "error", None),
+    ],
+)
+def test_a_restore_is_judged_by_its_marker_not_by_its_code(
+    rc: int, output: str, has_marker: bool, outcome: str, failure_id: str | None
+) -> None:
+    answer = Answer()
+    restore.report(rc, "words" if rc else "", output, has_marker, answer)
+    assert (answer.results[0]["outcome"], answer.results[0].get("failure_id")) == (outcome, failure_id)
+    assert answer.results[0]["observed"].startswith(f"return code {rc}")
+
+
+@pytest.mark.parametrize(
+    ("left", "kind", "failure_id"),
+    [
+        ({"restore": {"rc": 0, "hooks": 1}, "backup": {"whole": True}}, "postgres", "silent-restore"),
+        ({"restore": {"rc": 0, "hooks": 0}, "backup": {"whole": True}}, "file", "silent-restore"),
+        ({"restore": {"rc": 0, "hooks": 0}, "backup": {"whole": True}}, "postgres", "empty-backup"),
+        ({"restore": {"rc": 0, "hooks": 1}, "backup": {"whole": False}}, "mysql", "empty-backup"),
+        ({"restore": {"rc": 1, "hooks": 1}, "backup": {"whole": True}}, "postgres", "restore-failed"),
+        ({}, "file", None),
+    ],
+)
+def test_why_a_marker_is_not_back(left: dict[str, Any], kind: str, failure_id: str | None) -> None:
+    assert restore.lost_why(left, {"kind": kind}) == failure_id
 
 
 class Engine:

@@ -11,7 +11,7 @@ import pytest
 from ccci_host.backup_survey import (
     Entry,
     Wanted,
-    is_empty,
+    dumps_beside,
     lacking,
     parse_listing,
     survey,
@@ -20,6 +20,7 @@ from ccci_host.backup_survey import (
 )
 
 STACK = "note-c12afe_ci_test"
+ROOT = f"/var/lib/docker/volumes/{STACK}"
 RECORDED = Path(__file__).parent / "recorded"
 
 
@@ -50,11 +51,17 @@ DATABASE = service(
 def test_a_web_application_with_a_dumped_database() -> None:
     found = survey([DATABASE, service("app", {"backupbot.backup": "true"}, files="/files")], STACK)
     assert found.switched_on == ("app",)
-    assert found.lines == (
-        "app: volume files, all of it",
-        "db: volume postgres, only backup.sql; `/pg_backup.sh backup` runs before",
-    )
+    assert found.lines == [
+        "app: volume files: hot",
+        "db: volume postgres: dump by hook, only backup.sql; `/pg_backup.sh backup` runs before",
+    ]
     assert [item.path for item in found.wanted] == [f"/{STACK}_files/_data", f"/{STACK}_postgres/_data/backup.sql"]
+    assert [item.dump_of for item in found.wanted] == ["", f"{STACK}_postgres"]
+    assert found.warnings == []
+    assert found.rows[1].to_json() == {
+        "service": "db", "hook": "/pg_backup.sh backup", "warning": "",
+        "volumes": [{"volume": "postgres", "how": "dump by hook", "paths": ["backup.sql"]}],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("value", ["", "false", "False ", "0", "no"])
@@ -65,13 +72,48 @@ def test_a_switch_that_is_off(value: str) -> None:
 def test_a_label_on_one_service_leaves_out_the_volume_of_another() -> None:
     labels = {"backupbot.backup": "true", "backupbot.backup.volumes.cache": "false"}
     found = survey([service("app", labels, files="/files"), service("redis", cache="/data")], STACK)
-    assert found.lines[1] == "redis: volume cache is left out"
+    assert found.lines[1] == "redis: volume cache: left out"
     assert [item.path for item in found.wanted] == [f"/{STACK}_files/_data"]
 
 
-def test_a_database_that_nothing_dumps_is_named() -> None:
-    found = survey([service("db", {"backupbot.backup": "true"}, image="mariadb:10", data="/var/lib/mysql")], STACK)
-    assert "nothing dumps this database" in found.lines[0]
+APP = service("app", {"backupbot.backup": "true"}, files="/files")
+
+
+@pytest.mark.parametrize(
+    ("labels", "warning"),
+    [
+        ({}, "db is a database: its files are copied while it runs, and nothing dumps it"),
+        ({"backupbot.backup.volumes.data.path": "base"},
+         "db is a database: its files are copied while it runs, and nothing dumps it"),
+        ({"backupbot.backup.volumes.data": "false"}, "db is a database: no backup holds its data"),
+        ({"backupbot.backup.pre-hook": "/dump.sh"}, ""),
+    ],
+)  # fmt: skip
+def test_a_database_that_nothing_dumps_is_warned_of(labels: dict[str, str], warning: str) -> None:
+    found = survey([service("db", labels, image="mariadb:10", data="/var/lib/mysql"), APP], STACK)
+    assert found.warnings == ([warning] if warning else [])
+    assert (f"warning: {warning}" in found.lines) == bool(warning)
+
+
+@pytest.mark.parametrize(
+    ("hook", "warned"),
+    [("mysqldump -h x >/files/a.sql", False), ("/dump.sh db", False), ("/backup.sh", True), ("/dump.sh dbx", True)],
+)
+def test_a_hook_of_another_service_may_dump_the_database(hook: str, warned: bool) -> None:
+    app = service("app", {"backupbot.backup": "true", "backupbot.backup.pre-hook": hook}, files="/files")
+    found = survey([service("db", image="mysql:8", data="/var/lib/mysql"), app], STACK)
+    assert [text.endswith(f"unless `{hook}` of app does") for text in found.warnings] == ([True] if warned else [])
+
+
+@pytest.mark.parametrize("image", ["prometheuscommunity/postgres-exporter:1", "nginx:1", "phpmyadmin/mysql-admin:5"])
+def test_what_only_sounds_like_a_database_is_none(image: str) -> None:
+    assert survey([service("x", image=image, data="/data"), APP], STACK).warnings == []
+
+
+def test_without_the_switch_no_volume_is_backed_up() -> None:
+    found = survey([service("db", image="postgres:15", data="/data")], STACK)
+    assert found.rows[0].volumes == (("data", "not labelled", ()),)
+    assert found.warnings == ["db is a database: no backup holds its data"]
 
 
 def test_a_service_scaled_to_nothing_owes_nothing() -> None:
@@ -113,25 +155,24 @@ def test_paths_of_the_recipe() -> None:
 
 
 def test_what_a_snapshot_lacks() -> None:
-    root = f"/var/lib/docker/volumes/{STACK}"
+    held = [Entry(f"{ROOT}_files/_data"), Entry(f"{ROOT}_pg/_data/backup.sql", 0)]
+    wanted = wanted_by_recipe(["files", "pg/backup.sql", "pg/backup"], STACK)
+    assert [item.path for item in lacking(wanted, held)] == [f"/{STACK}_pg/_data/backup"]
+
+
+def test_dumps_that_no_label_names_are_looked_for_beside_a_hook_alone() -> None:
+    dumping = service("db", {"backupbot.backup.pre-hook": "/dump.sh"}, data="/data")
     held = [
-        Entry(f"{root}_files/_data"),
-        Entry(f"{root}_pg/_data/backup.sql", 0),
-        Entry(f"{root}_my/_data/b.sql.gz", 20),
+        Entry(f"{ROOT}_data/_data/backup.sql", 10),
+        Entry(f"{ROOT}_data/_data/dumps/a.sql.gz", 10),
+        Entry(f"{ROOT}_data/_data/plugin/examples/schema.sql", 0),
+        Entry(f"{ROOT}_data/_data/ibdata1", 10),
+        Entry(f"{ROOT}_files/_data/schema.sql", 0),
+        Entry(f"{ROOT}_data/_data/folder.sql"),
     ]
-    names = ["files", "pg/backup.sql", "my/b.sql.gz", "pg/backup"]
-    missing, empty = lacking(wanted_by_recipe(names, STACK), held)
-    assert [item.path for item in missing] == [f"/{STACK}_pg/_data/backup"]
-    assert [text.partition(" (")[0] for text in empty] == [
-        f"/{STACK}_pg/_data/backup.sql",
-        f"/{STACK}_my/_data/b.sql.gz",
-    ]
-
-
-@pytest.mark.parametrize(("path", "size", "empty"), [("a.sql", 0, True), ("a.sql", 1, False), ("a.gz", 20, True),
-                                                     ("a.gz", 41, False)])  # fmt: skip
-def test_empty_dumps(path: str, size: int, empty: bool) -> None:
-    assert is_empty(path, size) is empty
+    found = survey([dumping, APP], STACK)
+    assert dumps_beside(found, STACK, held, set()) == held[:2]
+    assert dumps_beside(found, STACK, held, {held[0].path}) == [held[1]]
 
 
 def test_a_listing_of_the_embedded_service() -> None:
