@@ -21,6 +21,7 @@ VERBS = {
     "show": "Show a past run; without a name the last one.",
     "report": "The HTML report of a run.",
     "logs": "The logs of a run's services.",
+    "explain": "What a failure id means, and what to do.",
     "clean": "Remove what dead runs left on the nodes, and nothing else.",
     "bootstrap": "Set a node up.",
     "doctor": "What this host can and cannot do, each line with the fix.",
@@ -121,7 +122,8 @@ def main() -> None:
     import signal
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _interrupt)
     sys.exit(run())
 
 
