@@ -22,6 +22,9 @@ test: venv  ## everything that is tested; sets up what it needs, in containers o
 soak: venv  ## kills runs in every tier and every way, and compares the node before and after (hours)
 	$(PY)/python tests/integration/soak.py
 
+faults: venv  ## causes every failure of docs/failures.md for real, and times what is said (about half an hour; resumable)
+	$(PY)/python tests/faults/suite.py $(FAULTS)
+
 unit: venv  ## what needs no Docker (under a minute)
 	$(PY)/pytest tests -m 'not docker and not nested'
 
@@ -41,5 +44,6 @@ bench: platform  ## the table of docs/performance.md
 
 docs: venv  ## pages and READMEs that are made from code
 	$(PY)/python docs/make_role_readmes.py
+	$(PY)/python docs/make_failures.py
 
-.PHONY: help venv platform test soak unit lint fmt bench docs
+.PHONY: help venv platform test soak faults unit lint fmt bench docs
