@@ -87,9 +87,10 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import inventory, journal, lock, preflight, processes, teardown
+from ansible.module_utils.ccci_host import engine, inventory, journal, lock, preflight, processes, teardown
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
+from ansible.module_utils.ccci_host.docker_errors import DockerError, is_outage
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["held", "listed"], "default": "held"},
@@ -108,6 +109,7 @@ ARGUMENT_SPEC = {
 RESULT = "prepare.node"
 POLL_SECONDS = 0.3
 RUNS_DIR = "/var/lib/ccci/runs"
+STRAY_SECONDS = 5.0  # for a module of a dead run that is just about to write the run's journal
 
 
 def main() -> None:
@@ -115,7 +117,7 @@ def main() -> None:
         argument_spec=ARGUMENT_SPEC, supports_check_mode=True, required_if=[("state", "held", ("scope", "run"))]
     )
     if module.params["state"] == "listed":
-        guarded(module, lambda: list_runs(module))
+        guarded(module, lambda: list_patiently(module))
     else:
         guarded(module, lambda: hold(module), id=RESULT)
 
@@ -184,28 +186,49 @@ def prepare(module: AnsibleModule, client: Client, answer: Answer, scope: dict, 
         folder = teardown.node_dir(scope)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         teardown.save_before(scope, objects)
+        engine.remember(scope)
     answer.facts["stale"] = stale
     told = f", {len(stale)} dead run(s) to take away first" if stale else ""
     answer.result(RESULT, "pass", observed=observed + told)
     answer.leave(module, operation=[RESULT], changed=not module.check_mode)
 
 
+def list_patiently(module: AnsibleModule) -> None:
+    """After a restart of the node its Docker needs a while."""
+    try:
+        list_runs(module)
+    except DockerError as error:
+        if not is_outage(error) or module.params["expired"]:
+            raise
+        time.sleep(1)
+        Answer().slice(module, {}, f"waiting for Docker: {error.message}")
+
+
 def list_runs(module: AnsibleModule) -> None:
-    arguments, client, answer = module.params, Client(), Answer(cursor=module.params["cursor"])
-    held = lock.read(client)
-    here = processes.identity()
+    arguments, client, answer = module.params, Client(), Answer()
+    since = arguments["cursor"].get("since") or time.time()
+    # The lock is read last: whoever wrote a journal has held it since before that. The other way round, a run that
+    # takes the node just now would look dead.
+    strays = processes.marks()
+    folders = set(os.listdir(RUNS_DIR) if os.path.isdir(RUNS_DIR) else [])
+    journals = journal.read_all(client)
+    held, here = lock.read(client), processes.identity()
     alive = ""
     if held and not held.released and not lock.may_take(held, client.system_time(), "", {}, arguments["gone"], here):
         alive = held.run
-        if not arguments["cursor"]:
+        if "holders" not in arguments["cursor"]:
             # Perhaps its holder lived on the controller, which then knows better than we do.
-            answer.slice(module, {"holders": {held.run: held.holder}}, "")
-    journals = journal.read_all(client)
+            answer.slice(module, {"since": since, "holders": {held.run: held.holder}}, "")
     known = {one.run for one in journals}
+    forgotten = (({held.run} if held else set()) | folders) - known - {alive, ""}
+    unexplained = strays - known - forgotten - {alive}
+    if unexplained and time.time() - since < STRAY_SECONDS and not arguments["expired"]:
+        # A run that waits for the node, or the last act of a dead one.
+        time.sleep(0.3)
+        answer.slice(module, {"since": since}, "")
     dead = [one.scope for one in journal.dead(journals, alive)]
-    forgotten = ({held.run} if held else set()) | set(os.listdir(RUNS_DIR) if os.path.isdir(RUNS_DIR) else [])
     # A folder, or a lock, of a run that died before its journal or after it: there is nothing else of such a run.
-    dead += [bare_scope(run) for run in sorted(forgotten - known - {alive, ""})]
+    dead += [bare_scope(run) for run in sorted(forgotten)]
     answer.facts = {
         "dead": dead,
         "live": [one.scope for one in journals if one.run == alive],

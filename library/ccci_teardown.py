@@ -76,9 +76,10 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import inventory, journal, lock, processes, state, teardown
+from ansible.module_utils.ccci_host import engine, inventory, journal, lock, processes, state, teardown
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
+from ansible.module_utils.ccci_host.docker_errors import DockerError, is_outage
 
 ARGUMENT_SPEC = {
     "scope": {"type": "dict", "required": True},
@@ -101,9 +102,23 @@ def main() -> None:
 
 
 def tear_down(module: AnsibleModule) -> None:
-    arguments, client = module.params, Client()
-    scope, cursor = arguments["scope"], arguments["cursor"]
+    """Without Docker nothing can be taken away, and nothing is lost by waiting: swarm keeps it all."""
+    cursor = module.params["cursor"]
     answer, progress = Answer("teardown", cursor), teardown.Progress(**cursor.get("progress", {}))
+    try:
+        take_away(module, Client(), answer, progress)
+    except DockerError as error:
+        if not is_outage(error) or module.params["expired"] or module.check_mode:
+            raise
+        time.sleep(1)
+        if not progress.begun:  # it begins again
+            answer, progress = Answer("teardown", cursor), teardown.Progress()
+        answer.slice(module, kept_in_cursor(answer, progress), f"waiting for Docker: {error.message}")
+
+
+def take_away(module: AnsibleModule, client: Client, answer: Answer, progress: teardown.Progress) -> None:
+    arguments = module.params
+    scope = arguments["scope"]
     if module.check_mode:
         show(module, client, answer, scope)
     in_the_way = admit(client, arguments)
@@ -116,6 +131,13 @@ def tear_down(module: AnsibleModule) -> None:
         start(module, client, answer, scope, progress)
     with answer.waiting("docker"):
         left = teardown.remove(client, scope, progress, max(arguments["slice_seconds"] + began - time.monotonic(), 0.3))
+        if progress.unforgotten:
+            teardown.forget_again(client, scope, progress)
+    if teardown.is_done(client, scope):
+        clear(module, client, answer, scope)
+    if progress.unforgotten and not arguments["expired"]:
+        time.sleep(1)
+        answer.slice(module, kept_in_cursor(answer, progress), "waiting for the backup service")
     if any(left.values()) and not arguments["expired"]:
         answer.slice(
             module, kept_in_cursor(answer, progress), f"removing: {', '.join(inventory.named(left)[:4])} still there"
@@ -162,6 +184,7 @@ def start(module: AnsibleModule, client: Client, answer: Answer, scope: dict, pr
     services = teardown.remaining(client, scope, [])["service"].values()
     there = {entry["stack"] for entry in services} & set(journal.stacks_of(scope))
     if module.params["evidence"]:
+        judge_engine(answer, scope)
         judge_deploys(answer, scope, there)
         with answer.waiting("docker"):
             teardown.measure(client, scope, answer)
@@ -183,6 +206,15 @@ def spared(holder: dict) -> list[int]:
     here = processes.identity()
     same = all(holder.get(key) == here[key] for key in processes.PLACE)
     return [int(holder["pid"])] if same and holder.get("pid") else []
+
+
+def judge_engine(answer: Answer, scope: dict) -> None:
+    """Whatever looks like the recipe's failure may come from this."""
+    if engine.restarted(scope):
+        answer.result(
+            "teardown.engine", "error", expected="the same Docker from the beginning to the end",
+            observed=engine.RESTARTED, failure_id=engine.FAILURE_ID, hint=engine.HINT,
+        )  # fmt: skip
 
 
 def judge_deploys(answer: Answer, scope: dict, there: set) -> None:
@@ -240,6 +272,7 @@ def clear(module: AnsibleModule, client: Client, answer: Answer, scope: dict) ->
     ended = processes.end(scope["run"], spared(module.params["holder"]))
     there = teardown.node_dir(scope).exists()
     if module.params["evidence"] and not answer.results:
+        judge_engine(answer, scope)
         judge_deploys(answer, scope, there=set())
     teardown.try_step(progress, "remove the run's folder", lambda: teardown.remove_folder(scope))
     released = lock.release(client, scope["run"])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from .docker_errors import DockerError, NoContainer
+from . import engine
+from .docker_errors import DockerError, NoContainer, is_outage
+from .engine import EngineRestarted
 from .lock import LockError
 
 EVIDENCE_LIMIT = 4096
@@ -86,16 +90,26 @@ def guarded(module: Any, main: Callable[[], Any], id: str | None = None) -> None
 
     A mistake of our own keeps its traceback: there it is what helps.
     """
+    # A module that is told to end goes through its `finally`: Ansible's wrapper takes its files away there.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         main()
-    except (DockerError, NoContainer, LockError, OSError) as error:
+    except (DockerError, NoContainer, LockError, EngineRestarted, OSError) as error:
         text, hint = str(error) or type(error).__name__, next_step(error)
         results = [{"id": id, "outcome": ERROR, "observed": text, "hint": hint}] if id else []
+        if results and _docker_is_down(error):
+            results[0]["failure_id"] = engine.FAILURE_ID
         module.fail_json(msg=f"{text}. {hint}", ccci={"results": results, "waits": [], "facts": {}})
+
+
+def _docker_is_down(error: Exception) -> bool:
+    return isinstance(error, EngineRestarted) or (isinstance(error, DockerError) and is_outage(error))
 
 
 def next_step(error: Exception) -> str:
     """What a person can do about it."""
+    if isinstance(error, EngineRestarted):
+        return engine.HINT
     if isinstance(error, LockError):
         return "Look at who holds the node with `ccci clean --dry-run`, then play again"
     if isinstance(error, DockerError) and error.status == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from . import processes
 from .answer import cut
 from .docker import Client
 from .docker_errors import DockerError
@@ -13,15 +14,22 @@ BACKUPBOT_LABEL = "coop-cloud.backupbot.enabled=true"
 FORGET_LIMIT = 30.0  # seconds; restic needs less than one here, but a remote repository may be slow
 
 
+class NoBackupService(OSError):  # noqa: N818 - says what happened
+    """The node has a backup service, but it does not run at the moment."""
+
+
 def forget(client: Client, stack: str) -> list[str]:
     """Asks the backup service to forget a stack's snapshots. Returns the ids that verifiably remain.
 
+    What the service is still doing for the stack is ended first: a backup that goes on although whoever asked for it is
+    dead would leave a snapshot behind us. NoBackupService when it does not run just now, as after a restart of Docker.
     A node without a backup service has none. A service that has not got the verb, or does not answer, leaves its
     snapshots to itself: DockerError, or OSError with its words.
     """
     container = _backupbot(client)
     if container is None:
         return []
+    processes.kill([pid for pid in processes.inside(container) if processes.variable(pid, "SERVICE") == stack])
     done = client.exec(container, ["/usr/bin/backup", "forget"], env={"SERVICE": stack}, limit=FORGET_LIMIT)
     if done.rc == 0:
         return []
@@ -51,4 +59,6 @@ def _backupbot(client: Client) -> str | None:
         found = client.get("/containers/json", filters={"label": [name], "status": ["running"]})
         if found:
             return str(found[0]["Id"])
+    if names:
+        raise NoBackupService("the backup service does not run")
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_SWARM_AWAY = ("rpc error", "deadline exceeded", "does not have a leader", "not a swarm manager")
+
 
 class DockerError(Exception):
     """`status` is the HTTP status, or 0 when there was no complete answer; `message` are Docker's own words."""
@@ -18,6 +20,14 @@ class LimitReached(DockerError):  # noqa: N818 - says what happened
 
     def __init__(self, message: str) -> None:
         super().__init__(0, message)
+
+
+def is_outage(error: DockerError) -> bool:
+    """Whether Docker itself is away, or its swarm is: something that may come back by itself."""
+    words = error.message.lower()
+    if "docker swarm init" in words:  # it never was in one
+        return False
+    return error.status in (0, 503) or (error.status == 500 and any(hint in words for hint in _SWARM_AWAY))
 
 
 class NoContainer(Exception):  # noqa: N818 - says what happened

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import engine
 from .docker import Client, timestamp
 from .docker_errors import DockerError
 from .processes import is_gone
@@ -132,10 +133,12 @@ def acquire(
 
 
 def renew(client: Client, scope: Mapping[str, Any], lease: float | None = None) -> None:
-    """A sign of life of the run of `scope`. LockLost when it does not hold the node any more.
+    """A sign of life of the run of `scope`. LockLost when it does not hold the node any more; EngineRestarted when
+    Docker is not the one that the run began with.
 
     `lease` is in seconds; without it the scope's own, or what the lock has.
     """
+    engine.demand_same(scope)
     run = str(scope["run"])
     for _ in range(TRIES):
         lock = _ours(client, run)

@@ -60,6 +60,39 @@ def of_run(run: str, spared: Collection[int] = ()) -> list[int]:
     return found
 
 
+def inside(container: str) -> list[int]:
+    """Ids of the processes of a container, as the node sees them."""
+    found = []
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and container in _text(entry / "cgroup"):
+            found.append(int(entry.name))
+    return found
+
+
+def variable(pid: int, name: str) -> str:
+    """The value of a variable in a process's environment; empty when there is none."""
+    try:
+        environment = (PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return ""
+    prefix = f"{name}=".encode()
+    return next(
+        (one[len(prefix) :].decode("utf-8", "replace") for one in environment.split(b"\0") if one.startswith(prefix)),
+        "",
+    )
+
+
+def kill(pids: Collection[int]) -> None:
+    for pid in pids:
+        _send(pid, signal.SIGKILL)
+
+
+def marks() -> set[str]:
+    """The runs of which a process is on this machine, ourselves and our ancestors not counted."""
+    parents = _parents()
+    return {variable(pid, MARK) for pid in parents.keys() - _ancestors(os.getpid(), parents)} - {""}
+
+
 def end(run: str, spared: Collection[int] = (), grace: float = 3.0) -> list[str]:
     """Ends the run's processes: SIGTERM, SIGKILL after `grace` seconds. Returns the command lines of what was ended."""
     ended: dict[int, str] = {}

@@ -18,16 +18,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import backup_snapshots, inventory, processes, resources, state
+from . import backup_snapshots, inventory, journal, processes, resources, state
 from .abra_call import AbraError, abra, fatal_words
 from .answer import Answer, cut
 from .docker import Client, service_name
-from .docker_errors import DockerError
+from .docker_errors import DockerError, is_outage
 from .inventory import Objects
 from .journal import stacks_of
 
 LOG_LINES = 20000  # per service
 POLL_SECONDS = 0.15
+BACKUP_SERVICE_LIMIT = 60.0  # seconds that it may take to run again after a restart of Docker
 RELEASED_AFTER = {  # kind -> kinds that must be gone before: the daemon refuses it otherwise
     "service": (),
     "container": ("service",),
@@ -45,13 +46,16 @@ ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 @dataclass
 class Progress:
     """What a teardown remembers between slices. `mounts` are names of volumes that the run's containers had; `notes`
-    are steps that failed although the rest went on; `refused` {object: Docker's last words}."""
+    are steps that failed although the rest went on; `refused` {object: Docker's last words}; `unforgotten` are stacks
+    whose snapshots the backup service could not be asked about yet, `asked` since when (epoch seconds)."""
 
     begun: bool = False
     mounts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     snapshots_left: list[str] = field(default_factory=list)
+    unforgotten: list[str] = field(default_factory=list)
+    asked: float = 0.0
 
 
 def remaining(client: Client, scope: Mapping[str, Any], mounts: list[str]) -> Objects:
@@ -64,15 +68,24 @@ def begin(
     client: Client, scope: Mapping[str, Any], progress: Progress, spared: list[int], files: list[dict[str, Any]] | None
 ) -> None:
     """Reads what needs the app to be there: its volumes, and its logs (into `files`, if wanted). Then ends the run's
-    processes and lets abra and the backup service remove what they made. Errors become notes."""
+    processes and lets abra and the backup service remove what they made. Errors become notes, but one: without Docker
+    nobody knows the volumes, so this has to begin again."""
     run = str(scope["run"])
-    try_step(progress, "list the volumes", partial(_remember_volumes, client, scope, progress))
+    try:
+        _remember_volumes(client, scope, progress)
+    except DockerError as error:
+        if is_outage(error):
+            raise
+        progress.notes.append(f"could not list the volumes: {error}")
     if files is not None:
         read_logs(client, scope, progress, files)
     try_step(progress, "end the run's processes", partial(processes.end, run, spared))
     # abra waits for the stack to go, and restic takes a second; its containers are removed meanwhile.
-    steps = [partial(_with_abra, client, scope, progress), partial(_forget_snapshots, client, scope, progress)]
-    threads = [threading.Thread(target=step, daemon=True) for step in steps]
+    steps = {
+        "ask abra": partial(_with_abra, client, scope, progress),
+        "forget the snapshots": partial(_forget_snapshots, client, scope, progress),
+    }
+    threads = [threading.Thread(target=try_step, args=(progress, *step), daemon=True) for step in steps.items()]
     for thread in threads:
         thread.start()
     while running := [thread for thread in threads if thread.is_alive()]:
@@ -98,10 +111,18 @@ def remove(client: Client, scope: Mapping[str, Any], progress: Progress, seconds
     deadline = time.monotonic() + seconds
     while True:
         left = remaining(client, scope, progress.mounts)
+        if is_done(client, scope):
+            return {}
         progress.refused = _remove_once(client, left)
         if not any(left.values()) or time.monotonic() >= deadline:
             return left
         time.sleep(POLL_SECONDS)
+
+
+def is_done(client: Client, scope: Mapping[str, Any]) -> bool:
+    """Whether somebody else has taken the run away meanwhile, and deleted its journal. What has its names now may be
+    the next run's."""
+    return journal.find(client, str(scope["run"])) is None
 
 
 def remove_folder(scope: Mapping[str, Any]) -> None:
@@ -193,6 +214,8 @@ def _with_abra(client: Client, scope: Mapping[str, Any], progress: Progress) -> 
         if client.services(app["stack"]):
             calls.insert(0, (["app", "undeploy", app["domain"], "-n"], 40.0))
         for argv, limit in calls:
+            if is_done(client, scope):
+                return
             try:
                 done = abra(scope, argv, limit=limit)
             except (AbraError, OSError) as error:
@@ -214,12 +237,27 @@ def _remove_orphans(client: Client, scope: Mapping[str, Any]) -> None:
 def _forget_snapshots(client: Client, scope: Mapping[str, Any], progress: Progress) -> None:
     if not _deployed(scope):
         return
-    for stack in stacks_of(scope):
-        try_step(progress, f"forget the snapshots of {stack}", partial(_forget, client, stack, progress))
+    progress.unforgotten = stacks_of(scope)
+    forget_again(client, scope, progress)
 
 
-def _forget(client: Client, stack: str, progress: Progress) -> None:
-    progress.snapshots_left += backup_snapshots.forget(client, stack)
+def forget_again(client: Client, scope: Mapping[str, Any], progress: Progress) -> None:
+    """Asks about the stacks that are still `unforgotten`; those stay so while the backup service may come back."""
+    progress.asked = progress.asked or time.time()
+    late = time.time() - progress.asked > BACKUP_SERVICE_LIMIT
+    asked, progress.unforgotten = progress.unforgotten, []
+    for stack in asked:
+        try:
+            progress.snapshots_left += backup_snapshots.forget(client, stack)
+        except (DockerError, backup_snapshots.NoBackupService) as error:
+            if not late:
+                progress.unforgotten.append(stack)
+            elif _backed_up(scope):
+                progress.snapshots_left.append(f"of {stack} ({error})")
+            else:
+                progress.notes.append(f"could not ask for snapshots of {stack}: {error}")
+        except (OSError, ValueError) as error:
+            progress.notes.append(f"could not forget the snapshots of {stack}: {error}")
 
 
 def _deployed(scope: Mapping[str, Any]) -> bool:
@@ -228,6 +266,14 @@ def _deployed(scope: Mapping[str, Any]) -> bool:
         return bool(state.load(scope).get("deploys"))
     except (OSError, ValueError):
         return True
+
+
+def _backed_up(scope: Mapping[str, Any]) -> bool:
+    """Whether there surely is a snapshot."""
+    try:
+        return bool(state.load(scope).get("snapshot"))
+    except (OSError, ValueError):
+        return False
 
 
 def _remove_once(client: Client, left: Objects) -> dict[str, str]:

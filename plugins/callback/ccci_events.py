@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 
 from ccci import events
+from ccci.engine import processes
 
 DOCUMENTATION = """
 name: ccci_events
@@ -24,7 +23,6 @@ description:
     nothing running.
 """
 
-PR_SET_PDEATHSIG = 1
 ON_THE_CONTROLLER = ("ccci_record", "ccci_verdict")  # action plugins without a module: the node is not asked
 
 
@@ -39,7 +37,8 @@ class CallbackModule(CallbackBase):
         self._run_dir: Path | None = None
         self._playbook = ""
         self._began: dict[str, float] = {}
-        _die_with_parent()
+        if parent := os.environ.get("CCCI_PARENT"):
+            processes.die_with_parent(int(parent))
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._playbook = Path(playbook._file_name).name
@@ -125,16 +124,3 @@ def _message(answer: dict[str, Any]) -> str:
     parts = [str(answer.get("msg") or "")]
     parts += [str(answer[key]) for key in ("module_stderr", "exception", "stderr") if answer.get(key)]
     return "\n".join(part for part in parts if part and part != "(traceback unavailable)")
-
-
-def _die_with_parent() -> None:
-    """Asks the kernel for SIGTERM when the thread that started us ends (Linux; elsewhere there is nothing to ask)."""
-    parent = os.environ.get("CCCI_PARENT")
-    if not parent:
-        return
-    try:
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    except (OSError, AttributeError):
-        return
-    if os.getppid() != int(parent):  # it died before we could ask
-        os.kill(os.getpid(), signal.SIGTERM)

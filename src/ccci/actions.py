@@ -7,19 +7,25 @@ event file. It decides nothing about the recipe.
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ccci import events, redaction
+from ccci.engine import processes
 
 # Options that name a file on the controller and reach the module as a path on the node.
 TRANSFERRED = ("bundle", "overlay")
 OWN_VARIABLES = ("ccci_run_dir", "ccci_tier", "ccci_test")
 DEFAULT_LIMIT = 600
+# What `docker exec` says of a container that is being restarted, and its return code for what was ended with it.
+_NODE_AWAY = re.compile(r"is not running|is restarting|is paused|No such container|Cannot connect to the Docker daemon")
+_KILLED = (137, 143, -9, -15)
 
 
 class ModuleAction(ActionBase):  # type: ignore[misc]
@@ -29,6 +35,8 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
     _supports_async = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        # A worker that outlives its ansible-playbook would go on with the next slice, for a run that is dead.
+        processes.die_with_parent()
         variables = task_vars or {}
         super().run(tmp, variables)
         arguments = dict(self._task.args)
@@ -53,6 +61,7 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
         module = self._task.action
         while True:
             answer: dict[str, Any] = self._execute_module(module, arguments, task_vars=variables)
+            _demand_node(answer)
             piece = answer.pop("ccci_slice", None)
             if not piece:
                 return answer
@@ -93,6 +102,21 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
             if file.get("kind") != "screenshot":
                 target.write_text(redactor.text(target.read_text(errors="replace")))
             events.append(run_dir, "artefact", kind=file.get("kind", "file"), path=file["to"], title=file.get("title"))
+
+
+def _demand_node(answer: dict[str, Any]) -> None:
+    """AnsibleConnectionFailure for a module that gave no answer because the node went away under it: other connections
+    say so themselves, `docker exec` only returns a code."""
+    if "ccci" in answer or not answer.get("failed") or "rc" not in answer:
+        return
+    said = str(answer.get("module_stderr") or answer.get("module_stdout") or "").strip()
+    if _NODE_AWAY.search(said):
+        raise AnsibleConnectionFailure(f"the node went away during the run: {said[-300:]}")
+    if answer["rc"] in _KILLED:
+        raise AnsibleConnectionFailure(
+            f"the module was ended on the node (code {answer['rc']}): "
+            "the node was restarted during the run, or somebody ended the process there"
+        )
 
 
 def record(run_dir: Path, answer: dict[str, Any], ours: dict[str, Any], began: float) -> None:

@@ -109,7 +109,9 @@ def signals_caught(run_dir: Path) -> Iterator[Stop]:
             stop.request(number)
             _tell(run_dir, "signal", signal=signal.Signals(number).name)
 
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    # One that we were started to ignore (nohup, a job in the background) stays ignored.
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield stop
     finally:

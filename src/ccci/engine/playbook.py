@@ -130,7 +130,7 @@ class _Call:
             cancel_callback=lambda: False,
             event_handler=self._on_runner_event,
         )
-        self._runner.config.env = _environment(self._runner.config.env, playbook)
+        self._runner.config.env = _environment(self._runner.config.env, playbook, scratch)
         self.thread = threading.Thread(target=self._run, name="ansible-playbook")
 
     @property
@@ -207,7 +207,7 @@ def _command_line(playbook: Playbook) -> str:
     return shlex.join([*words, *playbook.options])
 
 
-def _environment(prepared: Mapping[str, str], playbook: Playbook) -> dict[str, str]:
+def _environment(prepared: Mapping[str, str], playbook: Playbook, scratch: Path) -> dict[str, str]:
     """ansible-runner starts from a copy of our environment; only what is listed, and what it added itself, goes on."""
     kept = {key: value for key, value in prepared.items() if key in ALLOWED_ENVIRONMENT or key not in os.environ}
     if "ANSIBLE_HOST_KEY_CHECKING" not in os.environ:
@@ -221,6 +221,8 @@ def _environment(prepared: Mapping[str, str], playbook: Playbook) -> dict[str, s
         "ANSIBLE_STDOUT_CALLBACK": prepared["ANSIBLE_STDOUT_CALLBACK"],
         "ANSIBLE_NOCOLOR": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        # One that is killed cannot take its own folder away.
+        "ANSIBLE_LOCAL_TEMP": str(scratch / "tmp"),
         PARENT_MARK: str(os.getpid()),
     }
     return kept | own | ({RUN_MARK: playbook.run_mark} if playbook.run_mark else {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 POLL_SECONDS = 0.05
+PR_SET_PDEATHSIG = 1
 
 
 def marked(name: str, value: str) -> list[int]:
@@ -29,6 +31,20 @@ def parent(pid: int) -> int | None:
         # The name in parentheses may hold anything, also blanks and parentheses.
         return int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
     return None
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Asks the kernel for SIGTERM when the thread that started us ends (Linux; elsewhere there is nothing to ask).
+
+    `parent` is who that should be, when it is known; without it, whoever it is now.
+    """
+    expected = os.getppid() if parent is None else parent
+    try:
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    except (OSError, AttributeError):
+        return
+    if os.getppid() != expected:  # it died before we could ask
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def send(pids: list[int], number: int) -> None:

@@ -178,7 +178,7 @@ def test_play_without_a_terminal_wants_yes_before_it_changes_the_machine(ccci, w
 def test_play_refuses_options_that_would_contradict_the_plan(ccci):
     code, _, err = ccci("play", "demo", "--", "--tags=install")
     assert code == 2
-    assert "--tags after -- would contradict the plan" in err
+    assert "'--tags=install' after -- could contradict the plan" in err
 
 
 def test_show_and_logs_and_report_name_what_there_is(ccci, world):
