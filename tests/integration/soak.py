@@ -38,6 +38,7 @@ END_LIMIT = 300.0  # seconds from the killing to the end of the command line
 CLEAN_LIMIT = 420.0
 SETTLE_LIMIT = 180.0  # seconds for swarm to bring the platform's own containers up again
 START = "start"  # before the first tier: planning, starting Ansible
+FOREIGN_NAME = "foreign"
 PLATFORM = ("ccci-backupbot", "ccci-ingress")
 GREEN = ("--pr", "7")
 Inventory = dict[str, str]
@@ -70,7 +71,7 @@ class SoakNode(Node):
                 found[f"{kind} {identity}"] = " ".join(rest)
                 continue
             service, state = rest
-            if service.startswith(PLATFORM) and state != "running":
+            if service.startswith((*PLATFORM, FOREIGN_NAME)) and state != "running":
                 continue  # swarm keeps the last dead ones of a service, and forgets them by itself
             found[f"task {identity if with_containers else service}"] = service
         return found
@@ -85,7 +86,7 @@ class SoakNode(Node):
             wanted = {row.split()[0]: row.split()[1].split("/") for row in rows}
             container = self.run("docker container inspect --format '{{.State.Running}}' foreign || true").strip()
             healthy = self.run("docker ps --filter health=healthy --format '{{.Label \"com.docker.stack.namespace\"}}'")
-            names = {f"{name}_app" for name in PLATFORM} | {"foreign"}
+            names = {f"{name}_app" for name in PLATFORM} | {FOREIGN_NAME}
             return (
                 names <= set(wanted)
                 and container == "true"
