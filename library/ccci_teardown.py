@@ -76,7 +76,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import engine, inventory, journal, lock, processes, state, teardown
+from ansible.module_utils.ccci_host import inventory, journal, lock, processes, teardown
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 from ansible.module_utils.ccci_host.docker_errors import DockerError, is_outage
@@ -124,16 +124,17 @@ def take_away(module: AnsibleModule, client: Client, answer: Answer, progress: t
     in_the_way = admit(client, arguments)
     if in_the_way:
         wait_for_lock(module, answer, in_the_way)
-    if journal.find(client, scope["run"]) is None:
+    if is_over(client, scope):
         clear(module, client, answer, scope)
     began = time.monotonic()
     if not progress.begun:
         start(module, client, answer, scope, progress)
     with answer.waiting("docker"):
-        left = teardown.remove(client, scope, progress, max(arguments["slice_seconds"] + began - time.monotonic(), 0.3))
+        seconds = max(arguments["slice_seconds"] + began - time.monotonic(), 0.3)
+        left = teardown.remove(client, scope, progress, seconds, lambda: is_over(client, scope))
         if progress.unforgotten:
             teardown.forget_again(client, scope, progress)
-    if teardown.is_done(client, scope):
+    if is_over(client, scope):
         clear(module, client, answer, scope)
     if progress.unforgotten and not arguments["expired"]:
         time.sleep(1)
@@ -147,6 +148,11 @@ def take_away(module: AnsibleModule, client: Client, answer: Answer, progress: t
     finish(module, client, answer, scope, progress)
 
 
+def is_over(client: Client, scope: dict) -> bool:
+    """Whether the run was taken away: then there is no journal of it."""
+    return journal.find(client, scope["run"]) is None
+
+
 def admit(client: Client, arguments: dict) -> lock.Attempt | None:
     """Makes sure that nobody works on the node meanwhile. The lock in the way, or None.
 
@@ -156,7 +162,7 @@ def admit(client: Client, arguments: dict) -> lock.Attempt | None:
     if CALLER and scope["run"] != CALLER:
         lock.renew(client, {"run": CALLER})
         return None
-    if journal.find(client, scope["run"]) is None:
+    if is_over(client, scope):
         return None
     attempt = lock.acquire(
         client, scope["run"], arguments["holder"] or here, scope.get("lease", lock.DEFAULT_LEASE),
@@ -184,8 +190,7 @@ def start(module: AnsibleModule, client: Client, answer: Answer, scope: dict, pr
     services = teardown.remaining(client, scope, [])["service"].values()
     there = {entry["stack"] for entry in services} & set(journal.stacks_of(scope))
     if module.params["evidence"]:
-        judge_engine(answer, scope)
-        judge_deploys(answer, scope, there)
+        teardown.judge(answer, scope, there)
         with answer.waiting("docker"):
             teardown.measure(client, scope, answer)
     files = answer.files if module.params["evidence"] else None
@@ -198,7 +203,7 @@ def start(module: AnsibleModule, client: Client, answer: Answer, scope: dict, pr
         answer.result(RESULT, "skip", evidence=f"kept: https://{scope['domain']}")
         answer.leave(module, operation=[RESULT])
     with answer.waiting("docker"):
-        teardown.begin(client, scope, progress, spared(module.params["holder"]), files)
+        teardown.begin(client, scope, progress, spared(module.params["holder"]), files, lambda: is_over(client, scope))
 
 
 def spared(holder: dict) -> list[int]:
@@ -206,28 +211,6 @@ def spared(holder: dict) -> list[int]:
     here = processes.identity()
     same = all(holder.get(key) == here[key] for key in processes.PLACE)
     return [int(holder["pid"])] if same and holder.get("pid") else []
-
-
-def judge_engine(answer: Answer, scope: dict) -> None:
-    """Whatever looks like the recipe's failure may come from this."""
-    if engine.restarted(scope):
-        answer.result(
-            "teardown.engine", "error", expected="the same Docker from the beginning to the end",
-            observed=engine.RESTARTED, failure_id=engine.FAILURE_ID, hint=engine.HINT,
-        )  # fmt: skip
-
-
-def judge_deploys(answer: Answer, scope: dict, there: set) -> None:
-    try:
-        counted = state.load(scope).get("deploys") or {}
-    except (OSError, ValueError) as error:
-        answer.result("teardown.deploy_count", "error", observed=f"the count cannot be read: {error}")
-        return
-    outcome, expected, found = teardown.deploy_count(scope, counted, there)
-    answer.result(
-        "teardown.deploy_count", outcome, expected=expected, observed=found, evidence=found,
-        failure_id="redeploy-flake" if outcome == "fail" else None,
-    )  # fmt: skip
 
 
 def kept_in_cursor(answer: Answer, progress: teardown.Progress) -> dict:
@@ -272,8 +255,7 @@ def clear(module: AnsibleModule, client: Client, answer: Answer, scope: dict) ->
     ended = processes.end(scope["run"], spared(module.params["holder"]))
     there = teardown.node_dir(scope).exists()
     if module.params["evidence"] and not answer.results:
-        judge_engine(answer, scope)
-        judge_deploys(answer, scope, there=set())
+        teardown.judge(answer, scope, set())
     teardown.try_step(progress, "remove the run's folder", lambda: teardown.remove_folder(scope))
     released = lock.release(client, scope["run"])
     left = [{"kind": "folder", "name": scope["node_dir"], "run": scope["run"]}] if progress.notes else []

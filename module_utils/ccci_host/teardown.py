@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import backup_snapshots, inventory, journal, processes, resources, state
+from . import backup_snapshots, engine, inventory, processes, resources, state
 from .abra_call import AbraError, abra, fatal_words
 from .answer import Answer, cut
 from .docker import Client, service_name
@@ -65,11 +65,12 @@ def remaining(client: Client, scope: Mapping[str, Any], mounts: list[str]) -> Ob
 
 
 def begin(
-    client: Client, scope: Mapping[str, Any], progress: Progress, spared: list[int], files: list[dict[str, Any]] | None
-) -> None:
+    client: Client, scope: Mapping[str, Any], progress: Progress, spared: list[int], files: list[dict[str, Any]] | None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:  # fmt: skip
     """Reads what needs the app to be there: its volumes, and its logs (into `files`, if wanted). Then ends the run's
     processes and lets abra and the backup service remove what they made. Errors become notes, but one: without Docker
-    nobody knows the volumes, so this has to begin again."""
+    nobody knows the volumes, so this has to begin again. `is_over`: see `remove`."""
     run = str(scope["run"])
     try:
         _remember_volumes(client, scope, progress)
@@ -82,7 +83,7 @@ def begin(
     try_step(progress, "end the run's processes", partial(processes.end, run, spared))
     # abra waits for the stack to go, and restic takes a second; its containers are removed meanwhile.
     steps = {
-        "ask abra": partial(_with_abra, client, scope, progress),
+        "ask abra": partial(_with_abra, client, scope, progress, is_over),
         "forget the snapshots": partial(_forget_snapshots, client, scope, progress),
     }
     threads = [threading.Thread(target=try_step, args=(progress, *step), daemon=True) for step in steps.items()]
@@ -106,23 +107,24 @@ def measure(client: Client, scope: Mapping[str, Any], answer: Answer) -> None:
         resources.note(client, app["stack"], answer, disk=True, prefix=_prefix(scope, app))
 
 
-def remove(client: Client, scope: Mapping[str, Any], progress: Progress, seconds: float) -> Objects:
-    """Removes what can be removed, again and again for at most `seconds`. Returns what is left."""
+def remove(
+    client: Client, scope: Mapping[str, Any], progress: Progress, seconds: float,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Objects:  # fmt: skip
+    """Removes what can be removed, again and again for at most `seconds`. Returns what is left.
+
+    `is_over` says whether somebody else has taken the run away meanwhile (two cleanings at once, or one that goes on
+    although its command is dead): what has its names now may be the next run's.
+    """
     deadline = time.monotonic() + seconds
     while True:
         left = remaining(client, scope, progress.mounts)
-        if is_done(client, scope):
+        if is_over():
             return {}
         progress.refused = _remove_once(client, left)
         if not any(left.values()) or time.monotonic() >= deadline:
             return left
         time.sleep(POLL_SECONDS)
-
-
-def is_done(client: Client, scope: Mapping[str, Any]) -> bool:
-    """Whether somebody else has taken the run away meanwhile, and deleted its journal. What has its names now may be
-    the next run's."""
-    return journal.find(client, str(scope["run"])) is None
 
 
 def remove_folder(scope: Mapping[str, Any]) -> None:
@@ -136,6 +138,22 @@ def remove_folder(scope: Mapping[str, Any]) -> None:
 
 def node_dir(scope: Mapping[str, Any]) -> Path:
     return Path(str(scope["node_dir"]))
+
+
+def judge(answer: Answer, scope: Mapping[str, Any], there: Collection[str]) -> None:
+    """The results about the run as a whole; `there` are the run's stacks that have services."""
+    if engine.restarted(scope):  # whatever looks like the recipe's failure may come from this
+        answer.result(
+            "teardown.engine", "error", expected="the same Docker from the beginning to the end",
+            observed=engine.RESTARTED, failure_id=engine.FAILURE_ID, hint=engine.HINT,
+        )  # fmt: skip
+    try:
+        counted = state.load(scope).get("deploys") or {}
+    except (OSError, ValueError) as error:
+        answer.result("teardown.deploy_count", "error", observed=f"the count cannot be read: {error}")
+        return
+    outcome, expected, found = deploy_count(scope, counted, there)
+    answer.result("teardown.deploy_count", outcome, expected=expected, observed=found, evidence=found)
 
 
 def deploy_count(scope: Mapping[str, Any], deploys: Mapping[str, int], there: Collection[str]) -> tuple[str, str, str]:
@@ -204,7 +222,7 @@ def _prefix(scope: Mapping[str, Any], app: Mapping[str, str]) -> str:
     return "" if app["stack"] == scope["stack"] else f"{app.get('name', app['stack'])}-"
 
 
-def _with_abra(client: Client, scope: Mapping[str, Any], progress: Progress) -> None:
+def _with_abra(client: Client, scope: Mapping[str, Any], progress: Progress, is_over: Callable[[], bool]) -> None:
     for app in reversed(scope.get("apps") or []):  # the recipe itself before its deps
         settings = node_dir(scope) / "abra/servers" / str(scope.get("server", "default")) / f"{app['domain']}.env"
         if not settings.exists():
@@ -214,7 +232,7 @@ def _with_abra(client: Client, scope: Mapping[str, Any], progress: Progress) -> 
         if client.services(app["stack"]):
             calls.insert(0, (["app", "undeploy", app["domain"], "-n"], 40.0))
         for argv, limit in calls:
-            if is_done(client, scope):
+            if is_over():
                 return
             try:
                 done = abra(scope, argv, limit=limit)
