@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import time
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from urllib.parse import urlencode
 
 SOCKET = "/var/run/docker.sock"
 STACK = "com.docker.stack.namespace"
+OF_SERVICE = "com.docker.swarm.service.name"
 # The first line that the hook prints is its process id, by which it can be ended. It leads a process group of its own.
-WRAPPER = """echo "$$"
+WRAPPER = """echo "hook-process $$"
 if command -v bash >/dev/null 2>&1; then exec bash -o pipefail -c "$1"; fi
 exec sh -c "$1"
 """
@@ -28,12 +30,16 @@ class EngineError(Exception):
 
 @dataclass(frozen=True)
 class Service:
-    """`name` is the compose name; `volumes` are full names of the named volumes that it mounts."""
+    """`name` is the compose name; `volumes` are full names of the named volumes that it mounts.
+
+    `running`: a container of it ran at the moment of asking.
+    """
 
     stack: str
     name: str
     labels: dict[str, str]
     volumes: tuple[str, ...]
+    running: bool = True
 
     @property
     def full_name(self) -> str:
@@ -43,15 +49,16 @@ class Service:
 def stacks() -> dict[str, list[Service]]:
     """Every stack of the swarm with its services."""
     found: dict[str, list[Service]] = {}
+    containers = _call("GET", f"/containers/json?{urlencode({'filters': json.dumps({'status': ['running']})})}")
+    alive = {one["Labels"].get(OF_SERVICE) for one in containers}
     for raw in _call("GET", "/services"):
         spec = raw["Spec"]
         stack = spec["Labels"].get(STACK)
         if stack:
             mounts = spec["TaskTemplate"]["ContainerSpec"].get("Mounts") or []
             volumes = tuple(one["Source"] for one in mounts if one.get("Type") == "volume" and one.get("Source"))
-            found.setdefault(stack, []).append(
-                Service(stack, spec["Name"].removeprefix(f"{stack}_"), spec["Labels"], volumes)
-            )
+            name, running = spec["Name"].removeprefix(f"{stack}_"), spec["Name"] in alive
+            found.setdefault(stack, []).append(Service(stack, name, spec["Labels"], volumes, running))
     return found
 
 
@@ -60,9 +67,7 @@ def run_hook(service: Service, command: str, limit: float) -> str:
 
     EngineError when nothing runs, the hook fails, or it does not end within `limit` seconds (it is then killed).
     """
-    query = {
-        "filters": json.dumps({"label": [f"com.docker.swarm.service.name={service.full_name}"], "status": ["running"]})
-    }
+    query = {"filters": json.dumps({"label": [f"{OF_SERVICE}={service.full_name}"], "status": ["running"]})}
     running = _call("GET", f"/containers/json?{urlencode(query)}")
     if not running:
         raise EngineError(f"service {service.name} has no running container for the hook `{command}`")
@@ -70,10 +75,10 @@ def run_hook(service: Service, command: str, limit: float) -> str:
     rc, output = _exec(
         container, ["sh", "-c", WRAPPER, "hook", command], limit, f"the hook `{command}` of {service.name}"
     )
-    pid, _, printed = output.partition("\n")
+    pid, printed = _own_line(output)
     if rc is None:
         # `-s` and `--` are what every shell's own kill understands; a negative number is the whole group.
-        killed, _ = _exec(container, ["sh", "-c", 'kill -s KILL -- "-$1"', "kill", pid.strip()], 10, "kill")
+        killed, _ = _exec(container, ["sh", "-c", 'kill -s KILL -- "-$1"', "kill", pid], 10, "kill")
         raise EngineError(
             f"the hook `{command}` of service {service.name} did not end within {limit:.0f} s and "
             f"{'was killed' if killed == 0 else 'could not be killed'}; "
@@ -83,6 +88,12 @@ def run_hook(service: Service, command: str, limit: float) -> str:
         told = printed.strip()[-1000:] or "it printed nothing"
         raise EngineError(f"the hook `{command}` of service {service.name} ended with {rc}: {told}")
     return printed
+
+
+def _own_line(output: str) -> tuple[str, str]:
+    """The wrapper's process id, and what the hook itself printed: Docker may hand out its errors before that line."""
+    found = re.search(r"^hook-process (\d+)\n", output, re.MULTILINE)
+    return (found[1], output[: found.start()] + output[found.end() :]) if found else ("", output)
 
 
 def _exec(container: str, argv: list[str], limit: float, what: str) -> tuple[int | None, str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 LIMIT = float(os.environ.get("RESTIC_LIMIT", "1800"))  # seconds, for one command
+LOCK_LIMIT = 30.0  # seconds to wait for another command that holds the repository
 
 
 class RepositoryError(Exception):
@@ -17,8 +19,11 @@ class RepositoryError(Exception):
 
 
 def prepare() -> None:
-    """Makes the repository unless it is there."""
+    """Makes the repository unless it is there. Nobody else works in it when the service starts, so a lock that is there
+    is that of a command that died with the container before: restic would heed it for half an hour."""
     if (Path(os.environ["RESTIC_REPOSITORY"]) / "config").is_file():
+        if any((Path(os.environ["RESTIC_REPOSITORY"]) / "locks").glob("*")):
+            _restic("unlock", "--remove-all")
         return
     try:
         _restic("cat", "config")
@@ -72,6 +77,19 @@ def _tagged(stack: str | None) -> list[str]:
 
 
 def _restic(*arguments: str) -> str:
+    """Its stdout. A lock of a process that was killed in this container is removed, that of a living one waited for."""
+    deadline = time.monotonic() + LOCK_LIMIT
+    while True:
+        try:
+            return _once(*arguments)
+        except RepositoryError as error:
+            if "already locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        _once("unlock")
+        time.sleep(0.5)
+
+
+def _once(*arguments: str) -> str:
     # Without a cache of its own: the repository is local, and the container's own file system should not grow.
     command = ["restic", "--no-cache", *arguments]
     try:

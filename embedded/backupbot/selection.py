@@ -29,7 +29,10 @@ def enabled(services: Sequence[Service]) -> bool:
 
 
 def paths(services: Sequence[Service]) -> list[str]:
-    """Absolute paths on the node, sorted. SelectionError for a label of a volume that the stack does not have."""
+    """Absolute paths on the node, sorted. SelectionError for a label of a volume that the stack does not have.
+
+    Only volumes of services that run are taken, without a word about the others: so does what this stands in for.
+    """
     stack = services[0].stack
     prefix = f"{stack}_"
     volumes = {name.removeprefix(prefix) for one in services for name in one.volumes if name.startswith(prefix)}
@@ -50,8 +53,9 @@ def paths(services: Sequence[Service]) -> list[str]:
                 raise SelectionError(
                     f"label {label} of service {service.name}: there is no volume {name}; there is: {known}"
                 )
+    running = {name.removeprefix(prefix) for one in services if one.running for name in one.volumes}
     found: list[str] = []
-    for name in volumes - excluded:
+    for name in (volumes & running) - excluded:
         root = f"{VOLUMES}/{prefix}{name}/_data"
         for part in partly.get(name, [""]):
             if part.startswith("/") or ".." in part.split("/"):

@@ -142,7 +142,8 @@ def truthy(value: str | None) -> bool:
 def wanted_by_marker(
     services: Sequence[Mapping[str, Any]], stack: str, marker: Mapping[str, Any]
 ) -> list[Wanted]:  # fmt: skip
-    """Where the file of a marker must be in the snapshot. Rows are in a dump, whose path the labels name."""
+    """Where the file of a marker must be in the snapshot. Rows are in a dump, whose path the labels name; so may files
+    be, where a hook packs them: then the restore tells."""
     if marker.get("kind") not in ("file", "sqlite"):
         return []
     path, service = PurePosixPath(str(marker["path"])), str(marker.get("service") or "app")
@@ -151,7 +152,14 @@ def wanted_by_marker(
         return []
     volume = max(holding, key=lambda one: len(one.target))
     inside = path.relative_to(volume.target)
-    return [Wanted(f"{volume.root}/{inside}", "the marker", service, _hopeless(volume, inside))]
+    hopeless = _hopeless(volume, inside)
+    if (
+        hopeless
+        and not volume.left_out
+        and any(_labels(one).get(PRE_HOOK) for one in services if service_name(one, stack) == service)
+    ):
+        return []
+    return [Wanted(f"{volume.root}/{inside}", "the marker", service, hopeless)]
 
 
 def wanted_by_recipe(paths: Iterable[str], stack: str) -> list[Wanted]:
@@ -210,9 +218,12 @@ def _volumes(services: Sequence[Mapping[str, Any]], stack: str) -> list[_Volume]
 
 
 def _runs(service: Mapping[str, Any]) -> bool:
-    """A service that is scaled to nothing may never have made its volumes."""
+    """One that is scaled to nothing may never have made its volumes; one that has done its work is not backed up."""
     replicated = service["Spec"].get("Mode", {}).get("Replicated")
-    return replicated is None or int(replicated.get("Replicas", 1)) > 0
+    if replicated is not None and int(replicated.get("Replicas", 1)) == 0:
+        return False
+    again = (service["Spec"]["TaskTemplate"].get("RestartPolicy") or {}).get("Condition", "any")
+    return again == "any" or int((service.get("ServiceStatus") or {}).get("RunningTasks", 1)) > 0
 
 
 def _how(volume: _Volume, hook: str, switched_on: bool) -> str:

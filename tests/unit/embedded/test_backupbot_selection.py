@@ -38,6 +38,12 @@ def test_volumes_of_others_are_not_ours() -> None:
     assert paths([Service("a_ci_test", "app", {}, ("a_ci_test_files", "certificates"))]) == [f"{ROOT}_files/_data"]
 
 
+def test_a_service_that_is_just_being_replaced_is_missed() -> None:
+    gone = Service("a_ci_test", "db", {}, ("a_ci_test_data", "a_ci_test_files"), running=False)
+    label = {"backupbot.backup": "true", "backupbot.backup.volumes.data.path": "backup.sql"}
+    assert paths([labelled(label, "files"), gone]) == [f"{ROOT}_files/_data"]
+
+
 def test_left_out_and_in_part() -> None:
     labels = {"backupbot.backup.volumes.cache": "false", "backupbot.backup.volumes.db.path": "backup.sql, conf/"}
     assert paths([labelled(labels, "cache", "db")]) == [f"{ROOT}_db/_data/backup.sql", f"{ROOT}_db/_data/conf"]

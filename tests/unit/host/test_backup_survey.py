@@ -120,6 +120,24 @@ def test_a_service_scaled_to_nothing_owes_nothing() -> None:
     assert survey([service("job", {"backupbot.backup": "true"}, replicas=0, files="/files")], STACK).wanted == ()
 
 
+@pytest.mark.parametrize(("again", "running", "owes"), [("none", 0, False), ("none", 1, True), ("any", 0, True)])
+def test_a_service_that_has_done_its_work_owes_nothing(again: str, running: int, owes: bool) -> None:
+    job = {**service("job", {"backupbot.backup": "true"}, files="/files"), "ServiceStatus": {"RunningTasks": running}}
+    job["Spec"]["TaskTemplate"]["RestartPolicy"] = {"Condition": again}
+    assert bool(survey([job], STACK).wanted) is owes
+
+
+def test_the_file_of_a_marker_may_be_inside_what_a_hook_packs() -> None:
+    labels = {
+        "backupbot.backup.volumes.files.path": "dump.tgz",
+        "backupbot.backup.pre-hook": "tar -czf /files/dump.tgz",
+    }
+    marker = {"kind": "file", "service": "app", "path": "/files/.ccci-marker"}
+    assert wanted_by_marker([service("app", labels, files="/files")], STACK, marker) == []
+    left_out = {**labels, "backupbot.backup.volumes.files": "false"}
+    assert wanted_by_marker([service("app", left_out, files="/files")], STACK, marker)[0].hopeless
+
+
 def test_an_old_path_outside_of_every_volume_is_hopeless() -> None:
     labels = {"backupbot.backup": "true", "backupbot.backup.path": "/files/uploads,/etc/app.conf"}
     found = survey([service("app", labels, files="/files")], STACK)
