@@ -8,20 +8,38 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 NAME = "failure_id"
+T = TypeVar("T")
 Found = dict[str, list[str]]  # id → places, as file:line
 Texts = Iterator[tuple[str, int]]
 
 
 def failure_ids(files: Iterable[Path]) -> Found:
     trees = {path: ast.parse(path.read_text()) for path in files}
-    defined = {(path.stem, name): place for path, tree in trees.items() for name, place in _positions(tree)}
+    places = {(path.stem, name): place for path, tree in trees.items() for name, place in _positions(tree)}
+    values = {path: _assigned(tree) for path, tree in trees.items()}
+    returned = {(path.stem, name): _resolved(known[name], known)
+                for path, tree in trees.items() for known in [values[path]] for name in _functions(tree)}  # fmt: skip
     found: Found = {}
     for path, tree in trees.items():
-        for text, line in _uses(tree, _visible(path.stem, tree, defined)):
+        from_others = _visible(path.stem, tree, returned)
+        for text, line in _uses(tree, _visible(path.stem, tree, places), {**from_others, **values[path]}):
             found.setdefault(text, []).append(f"{path.name}:{line}")
     return found
+
+
+def _functions(tree: ast.AST) -> Iterator[str]:
+    """Those that return a text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.returns and "str" in ast.unparse(node.returns):
+            yield node.name
+
+
+def _resolved(values: list[ast.expr], known: dict[str, list[ast.expr]]) -> list[ast.expr]:
+    """The texts behind values of one file, so that they mean the same in another one."""
+    return [ast.Constant(text, lineno=line) for value in values for text, line in _texts(value, known)]
 
 
 def _positions(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -38,7 +56,7 @@ def _positions(tree: ast.AST) -> Iterator[tuple[str, int]]:
             yield node.name, names.index(NAME)
 
 
-def _visible(stem: str, tree: ast.AST, defined: dict[tuple[str, str], int]) -> dict[str, int]:
+def _visible(stem: str, tree: ast.AST, defined: dict[tuple[str, str], T]) -> dict[str, T]:
     """What can be called in this file, as it is written there: `Finding`, `diagnose.Finding`."""
     here = {name: place for (file, name), place in defined.items() if file == stem}
     for node in ast.walk(tree):
@@ -52,11 +70,10 @@ def _visible(stem: str, tree: ast.AST, defined: dict[tuple[str, str], int]) -> d
     return here
 
 
-def _uses(tree: ast.AST, positions: dict[str, int]) -> Texts:
-    assigned = _assigned(tree)
+def _uses(tree: ast.AST, positions: dict[str, int], assigned: dict[str, list[ast.expr]]) -> Texts:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            place = positions.get(ast.unparse(node.func))
+            place = positions.get(_dotted(node.func))
             if place is not None and place < len(node.args):
                 yield from _texts(node.args[place], assigned)
             for keyword in node.keywords:
@@ -90,7 +107,7 @@ def _assigned(tree: ast.AST) -> dict[str, list[ast.expr]]:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if isinstance(target, ast.Name):
                     found.setdefault(target.id, []).append(node.value)
-        elif isinstance(node, ast.FunctionDef) and "str" in (ast.unparse(node.returns) if node.returns else ""):
+        elif isinstance(node, ast.FunctionDef):
             values = [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value is not None]
             found.setdefault(node.name, []).extend(values)
     return found
@@ -110,8 +127,17 @@ def _texts(node: ast.expr, assigned: dict[str, list[ast.expr]], seen: frozenset[
     elif isinstance(node, ast.Tuple | ast.List | ast.Set):
         for value in node.elts:
             yield from _texts(value, assigned, seen)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+    elif isinstance(node, ast.Call):
         yield from _texts(node.func, assigned, seen)
-    elif isinstance(node, ast.Name) and node.id not in seen:
-        for value in assigned.get(node.id, []):
-            yield from _texts(value, assigned, seen | {node.id})
+    elif isinstance(node, ast.Name | ast.Attribute) and (name := _dotted(node)) not in seen:
+        for value in assigned.get(name, []):
+            yield from _texts(value, assigned, seen | {name})
+
+
+def _dotted(node: ast.expr) -> str:
+    """`Finding` or `diagnose.Finding`; empty for what is no plain name."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return ""

@@ -94,7 +94,9 @@ def test_ids_are_followed_from_file_to_file_but_not_to_others_of_the_same_name(t
     (tmp_path / "one.py").write_text("from .diagnose import Finding as F\nF('fail', 'first')")
     (tmp_path / "two.py").write_text("from . import diagnose, policy\ndiagnose.Finding('fail', 'second')")
     (tmp_path / "three.py").write_text("from .policy import Finding\nFinding('rule', 'no id')")
-    assert set(failure_ids(tmp_path.glob("*.py"))) == {"first", "second"}
+    (tmp_path / "why.py").write_text("LATE = 'fourth'\ndef why(rc) -> str | None:\n    return LATE if rc else 'third'")
+    (tmp_path / "four.py").write_text("from . import why\nlost = why.why(1)\nreport(failure_id=lost)")
+    assert set(failure_ids(tmp_path.glob("*.py"))) == {"first", "second", "third", "fourth"}
 
 
 def test_the_page_is_up_to_date() -> None:
