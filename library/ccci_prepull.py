@@ -6,9 +6,13 @@ DOCUMENTATION = r"""
 module: ccci_prepull
 short_description: Pull every image of base and head before any deploy
 description:
-  - Asks each image's registry for its current digest and pulls what the node does not have with that digest.
+  - Asks each image's registry for its current digest and pulls what the node does not have with that digest. An image
+    that is here without its tag only gets the tag; several names of one digest are pulled once.
+  - Before the first pull it compares what the images of base and head take together, from their manifests, with the free
+    disk, and refuses with the numbers.
   - An image that exists only on this node is fine. One that its registry does not have (any more) is the recipe's
-    fault, in the registry's own words; a limit or a registry that cannot be reached is not.
+    fault, in the registry's own words; a limit or a registry that cannot be reached is not. A limit is waited for as
+    long as the registry asks to, a few times and within O(limit).
   - Sliced. A process of its own pulls, up to three images at once; it ends with the run.
 options:
   scope:
@@ -23,6 +27,11 @@ options:
     description: Seconds for all pulls together.
     type: int
     default: 1800
+  credentials:
+    description: File on the node with accounts of registries, in the form of docker's config.json and with mode 0600.
+      Empty for the docker command's own.
+    type: str
+    default: ""
   cursor:
     description: What the slice before left.
     type: dict
@@ -51,7 +60,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ccci:
-  description: The result C(prepare.images_pulled); the fact C(pulled) with images and bytes when something was pulled.
+  description:
+    - The result C(prepare.images_pulled), and the moments C(pull) and C(pulled) of each image.
+    - The fact C(pulled) when something was, with C(images), C(bytes), and C(each) with compressed C(bytes), unpacked
+      C(size) and C(seconds) of each image.
   returned: when done
   type: dict
 ccci_slice:
@@ -69,6 +81,7 @@ ARGUMENT_SPEC = {
     "scope": {"type": "dict", "required": True},
     "images": {"type": "dict", "required": True},
     "limit": {"type": "int", "default": 1800},
+    "credentials": {"type": "str", "default": "", "no_log": False},
     "cursor": {"type": "dict", "default": {}},
     "slice_seconds": {"type": "int", "default": 2},
     "expired": {"type": "bool", "default": False},
@@ -83,10 +96,10 @@ def main() -> None:
         client, answer = Client(), Answer("prepare", given["cursor"])
         if not module.check_mode:
             lock.renew(client, given["scope"])
-        scope, images, limit = given["scope"], given["images"], given["limit"]
-        cursor = dict(given["cursor"]) or prepull.begin(client, scope, images, limit, answer, dry=module.check_mode)
+        wish = prepull.Wish(given["scope"], given["images"], given["limit"], given["credentials"])
+        cursor = dict(given["cursor"]) or prepull.begin(client, wish, answer, dry=module.check_mode)
         if cursor:
-            line = prepull.go_on(client, scope, images, cursor, given["slice_seconds"], limit, given["expired"], answer)
+            line = prepull.go_on(client, wish, cursor, given["slice_seconds"], given["expired"], answer)
             if line is not None:
                 answer.slice(module, cursor, line)
         answer.leave(module, operation=[prepull.ID], changed="pulled" in answer.facts)

@@ -1,4 +1,4 @@
-"""A process of its own that pulls images while the module's slices come and go.
+"""A process of its own that works on a run's images while the module's slices come and go.
 
 It writes what it does as JSON lines to `<node_dir>/prepull.jsonl` and holds a lock on that file as long as it lives, so
 that a later slice knows whether it still does. It carries the run's CCCI_RUN_ID (inherited from the module), which is
@@ -13,51 +13,71 @@ import json
 import os
 import signal
 import threading
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .docker import Client, DockerError
-from .registry import auth_header, parse
+from .image_space import Space, Weight
 
 FILE = "prepull.jsonl"
-AT_ONCE = 3  # pulls side by side; the daemon pulls three layers of each at once
-WRITE_EVERY = 0.5  # seconds between two lines about one image
-PULLING, DONE, FAILED = "pulling", "done", "failed"
+WAITING, PULLING, DONE, FAILED = "waiting", "pulling", "done", "failed"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done. `credentials` is a path, "" for the docker command's own; `deadline` is an epoch."""
+
+    node_dir: Path
+    images: Sequence[str]
+    credentials: str
+    deadline: float
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the node keeps what outlives a run: the runs' folders are in `runs/` below it."""
+        return self.node_dir.parent.parent
 
 
 @dataclass(frozen=True)
 class Pull:
-    """How far one image is. Bytes are compressed ones, and `total` grows while the daemon learns of layers."""
+    """How far one image is. `current` and `total` are compressed bytes, and `total` grows while the daemon learns of
+    layers; `size` is what it takes unpacked. `began`, `ended` and `until` (of a wait) are epochs, 0 when not known."""
 
     image: str
     state: str
     current: int = 0
     total: int = 0
     words: str = ""
+    began: float = 0.0
+    ended: float = 0.0
+    until: float = 0.0
+    size: int = 0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What the file says. `alive` is false once the process is gone; `finished` is true when it had done everything."""
+    """What the file says. `notes` {image: why it is or is not pulled}, `refused` {image: words}, `wanted` what is
+    pulled. `alive` is false once the process is gone; `finished` is true when it had done everything."""
 
-    pulls: Mapping[str, Pull]
-    finished: bool
-    alive: bool
+    pulls: Mapping[str, Pull] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    wanted: Sequence[str] = ()
+    space: Space | None = None
+    finished: bool = False
+    alive: bool = True
     trouble: str = ""
 
 
-def start(node_dir: Path, images: Sequence[str], limit: float) -> int:
-    """Starts the process for these images and returns its id. `limit` is in seconds, for each image."""
-    descriptor = os.open(node_dir / FILE, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+def start(order: Order, work: Callable[[Order, Journal], None]) -> int:
+    """Starts a process that does this work, and returns its id."""
+    descriptor = os.open(order.node_dir / FILE, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the child inherits it
         child = os.fork()
         if child == 0:
-            _live(descriptor, node_dir, images, limit)
+            _live(descriptor, order, work)
         return child
     finally:
         os.close(descriptor)
@@ -77,19 +97,23 @@ def read(node_dir: Path) -> Progress:
 
 
 def progress_of(lines: Iterable[str], alive: bool) -> Progress:
-    """The last state of each image. A half-written last line is left out."""
+    """The last state of everything. A half-written last line is left out. Pure."""
     pulls: dict[str, Pull] = {}
-    finished, trouble = False, ""
+    found: dict[str, Any] = {}
     for line in lines:
         try:
             entry = json.loads(line)
         except ValueError:
             continue
-        finished = finished or bool(entry.get("finished"))
-        trouble = str(entry.get("trouble") or trouble)
         if "image" in entry:
             pulls[entry["image"]] = Pull(**entry)
-    return Progress(pulls, finished, alive, trouble)
+        else:
+            found |= entry
+    space = found.pop("space", None)
+    if space:
+        weights = tuple(Weight(**one) for one in space.pop("weights"))
+        found["space"] = Space(**{**space, "weights": weights, "unknown": tuple(space["unknown"])})
+    return Progress(pulls=pulls, alive=alive, **found)
 
 
 def _alive(path: Path) -> bool:
@@ -103,7 +127,7 @@ def _alive(path: Path) -> bool:
     return False
 
 
-def _live(descriptor: int, node_dir: Path, images: Sequence[str], limit: float) -> None:
+def _live(descriptor: int, order: Order, work: Callable[[Order, Journal], None]) -> None:
     """The child's whole life; it never returns, so that nothing of the module runs twice."""
     try:
         os.setsid()
@@ -111,10 +135,9 @@ def _live(descriptor: int, node_dir: Path, images: Sequence[str], limit: float) 
         nothing = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):  # who waits for the module's output must not wait for us
             os.dup2(nothing, standard)
-        journal = _Journal(descriptor, node_dir)
+        journal = Journal(descriptor, order.node_dir)
         try:
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                list(pool.map(lambda image: _pull(image, journal, limit), images))
+            work(order, journal)
             journal.write({"finished": True})
         except Exception as error:
             journal.write({"trouble": f"{type(error).__name__}: {error}"})
@@ -122,7 +145,9 @@ def _live(descriptor: int, node_dir: Path, images: Sequence[str], limit: float) 
         os._exit(0)
 
 
-class _Journal:
+class Journal:
+    """The file, line by line, from any thread."""
+
     def __init__(self, descriptor: int, node_dir: Path) -> None:
         self._descriptor = descriptor
         self._node_dir = node_dir
@@ -134,36 +159,8 @@ class _Journal:
         with self._lock:
             os.write(self._descriptor, (json.dumps(entry) + "\n").encode())
 
+    def pull(self, one: Pull) -> None:
+        self.write(asdict(one))
 
-def _pull(image: str, journal: _Journal, limit: float) -> None:
-    reference = parse(image)
-    query = {"fromImage": reference.repository, "tag": reference.digest or reference.tag}
-    layers: dict[str, tuple[int, int]] = {}
-    written = 0.0
-    try:
-        headers = auth_header(reference.host)
-        for event in Client().stream("POST", "/images/create", query, headers=headers, timeout=limit):
-            if event.get("error"):
-                raise DockerError(0, str(event["error"]))
-            count(event, layers)
-            if time.monotonic() - written >= WRITE_EVERY:
-                written = time.monotonic()
-                journal.write(vars(_pull_of(image, PULLING, layers)))
-    except (DockerError, OSError) as error:
-        words = error.message if isinstance(error, DockerError) else str(error)
-        journal.write(vars(_pull_of(image, FAILED, layers, words)))
-        return
-    journal.write(vars(_pull_of(image, DONE, layers)))
-
-
-def count(event: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> None:
-    """Keeps `{layer: (bytes here, bytes in all)}` from the daemon's events; extracting counts anew and is left out."""
-    layer, detail = str(event.get("id") or ""), event.get("progressDetail") or {}
-    if event.get("status") == "Downloading" and detail.get("total"):
-        layers[layer] = (int(detail.get("current") or 0), int(detail["total"]))
-    elif event.get("status") in ("Download complete", "Pull complete") and layer in layers:
-        layers[layer] = (layers[layer][1], layers[layer][1])
-
-
-def _pull_of(image: str, state: str, layers: Mapping[str, tuple[int, int]], words: str = "") -> Pull:
-    return Pull(image, state, sum(here for here, _ in layers.values()), sum(all_ for _, all_ in layers.values()), words)
+    def waiting(self, image: str, words: str, until: float) -> None:
+        self.pull(Pull(image, WAITING, words=words, until=until))

@@ -1,19 +1,14 @@
-"""What an image reference names, what a registry's refusal means, and the credentials for it."""
+"""What an image reference names, whether it has to be pulled, and what a registry's refusal means. Pure."""
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 DOCKER_HUB = "docker.io"
-# Where the credentials of Docker Hub are kept, for historical reasons of the docker command.
-HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "registry-1.docker.io", DOCKER_HUB)
+UNTAGGED = "digest is here without its tag (cached-untagged): it gets the tag, nothing is pulled"
 _REFERENCE = re.compile(
     r"(?P<name>[^@:]+(?::[0-9]+(?=/)[^@:]*)?)(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>[a-z0-9+._-]+:[0-9a-fA-F]{32,}))?",
     re.ASCII,
@@ -107,48 +102,53 @@ def refusal(words: str) -> Refusal:
             hint += "; if it is private, log the node in (docker login)"
         return Refusal("fail", "missing-image", hint)
     if _DENIED.search(words):
-        return Refusal("error", None, "Log the node in to this registry (docker login)")
+        hint = "Log the node in to this registry (docker login); a repository that does not exist can look the same"
+        return Refusal("error", None, hint)
     return Refusal("error", None, "Pull the image by hand on the node to see more")
 
 
 @dataclass(frozen=True)
 class Local:
-    """An image as the daemon has it: `digests` are those by which a registry knows it."""
+    """An image as the daemon has it: `digests` are those by which a registry knows it. `tagged` is false when it is
+    here by its digest only: as `<none>`, which is how swarm keeps what it pulled."""
 
     digests: tuple[str, ...]
+    tagged: bool = True
 
 
 @dataclass(frozen=True)
 class Remote:
-    """The registry's answer: its digest, or the words of its refusal."""
+    """The registry's answer: its digest, or the words of its refusal and how many seconds it wants to be left alone."""
 
     digest: str = ""
     words: str = ""
+    retry_after: float | None = None
 
 
-def local_image(inspected: Mapping[str, Any], reference: Reference) -> Local:
+def local_image(inspected: Mapping[str, Any], reference: Reference, tagged: bool = True) -> Local:
     """From `GET /images/<name>/json`; only digests of the reference's own repository count."""
     pairs = (str(entry).partition("@") for entry in inspected.get("RepoDigests") or [])
-    return Local(tuple(digest for name, _, digest in pairs if name == reference.repository))
+    return Local(tuple(digest for name, _, digest in pairs if name == reference.repository), tagged)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """`action` is present, pull or refuse; `note` says why, in words for the report."""
+    """`action` is present, tag, pull or refuse; `note` says why, in words for the report."""
 
     action: str
     note: str = ""
 
 
 def decide(reference: Reference, local: Local | None, remote: Remote) -> Decision:
-    """Whether an image has to be pulled. An image is present when its tag is here with the registry's own digest."""
+    """Whether an image has to be pulled. An image is present when its tag is here with the registry's own digest; one
+    that is here with that digest, but without the tag, only needs the tag."""
     if reference.digest:
         if local is not None:
             return Decision("present", "pinned by digest, and here")
-        return Decision("pull" if remote.digest else "refuse", remote.words)
+        return Decision("pull" if remote.digest else "refuse", remote.words or "not here")
     if remote.digest:
         if local is not None and remote.digest in local.digests:
-            return Decision("present", "tag and digest are here")
+            return Decision("present", "tag and digest are here") if local.tagged else Decision("tag", UNTAGGED)
         return Decision("pull", "not here" if local is None else "here with another digest")
     if local is None:
         return Decision("refuse", remote.words)
@@ -157,30 +157,3 @@ def decide(reference: Reference, local: Local | None, remote: Remote) -> Decisio
     if refusal(remote.words).failure_id == "missing-image":
         return Decision("refuse", remote.words)
     return Decision("present", f"here, but its registry could not be asked whether it is current: {remote.words}")
-
-
-def config_file() -> Path:
-    folder = os.environ.get("DOCKER_CONFIG")
-    return (Path(folder) if folder else Path.home() / ".docker") / "config.json"
-
-
-def auth_header(host: str, path: Path | None = None) -> dict[str, str]:
-    """`X-Registry-Auth` for a registry from the docker command's own file of credentials; {} when it has none."""
-    try:
-        entries = json.loads((path or config_file()).read_text(encoding="utf-8")).get("auths") or {}
-    except (OSError, RuntimeError, ValueError, AttributeError):  # no file, no home, no JSON, no mapping
-        return {}
-    keys: Sequence[str] = (
-        HUB_KEYS if host == DOCKER_HUB else (host, f"https://{host}", f"https://{host}/v1/", f"https://{host}/v2/")
-    )
-    entry = next((entries[key] for key in keys if isinstance(entries.get(key), dict)), None)
-    if not entry:
-        return {}
-    try:
-        user, _, password = base64.b64decode(entry.get("auth") or "").decode().partition(":")
-    except ValueError:
-        return {}
-    content = {"username": user, "password": password, "serveraddress": keys[0]}
-    if entry.get("identitytoken"):
-        content = {"identitytoken": entry["identitytoken"], "serveraddress": keys[0]}
-    return {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(content).encode()).decode()}

@@ -39,6 +39,7 @@ _INVENTORY: dict[str, tuple[type, Any]] = {
     "ccci_trusted_recipes": (list, []),
     "ccci_compose_allow": (dict, {}),
     "ccci_registry": (str, None),
+    "ccci_registry_credentials": (str, None),
     "ccci_lock_wait": (int, DEFAULT_WAIT),
 }
 _TYPE_NAMES = {str: "a text", int: "a number of seconds", list: "a list", dict: "a mapping"}
@@ -60,6 +61,7 @@ class Settings:
     trusted_recipes: tuple[str, ...]
     compose_allow: Mapping[str, tuple[str, ...]]
     registry: str | None
+    registry_credentials: str | None
     lock_wait: int
     origins: Mapping[str, str] = field(default_factory=dict)
 

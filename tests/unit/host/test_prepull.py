@@ -10,24 +10,26 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ccci_host import prepull, puller
+from ccci_host import image_pulls, prepull, puller
 from ccci_host.answer import Answer
 from ccci_host.docker import Client, DockerError
-from ccci_host.prepull import ID
-from ccci_host.puller import DONE, PULLING, Progress, Pull
+from ccci_host.image_space import Space, Weight
+from ccci_host.prepull import ID, Wish
+from ccci_host.puller import DONE, PULLING, WAITING, Progress, Pull
 
 REGISTRY_IMAGE = "127.0.0.1:5000/ccci/registry:2.8.2"
 MISSING_WORDS = "manifest unknown"
 
 
 def test_each_image_is_asked_for_once_and_says_who_needs_it() -> None:
-    found = prepull.sides_of({"base": ["a:1", "db:1"], "head": ["a:2", "db:1", "db:1"]})
-    assert found == {"a:1": "base", "db:1": "base and head", "a:2": "head"}
+    found = Wish({}, {"base": ["a:1", "db:1"], "head": ["a:2", "db:1", "db:1"]}, 60)
+    assert found.sides == {"a:1": "base", "db:1": "base and head", "a:2": "head"}
 
 
 def test_bytes_are_summed_over_layers_and_extracting_does_not_count_again() -> None:
@@ -40,19 +42,44 @@ def test_bytes_are_summed_over_layers_and_extracting_does_not_count_again() -> N
         {"status": "Extracting", "id": "a", "progressDetail": {"current": 1, "total": 100}},
         {"status": "Already exists", "id": "c", "progressDetail": {}},
     ):
-        puller.count(event, layers)
+        image_pulls.count(event, layers)
     assert layers == {"a": (100, 100), "b": (5, 50)}
 
 
-def test_progress_says_what_is_under_way() -> None:
-    cursor = {"pulls": ["a:1", "b:1", "c:1"], "began": 100.0}
-    pulls = {
-        "a:1": Pull("a:1", DONE, 5, 5),
-        "b:1": Pull("b:1", PULLING, 1_500_000, 3_000_000),
-        "c:1": Pull("c:1", PULLING),
-    }
-    line = prepull.told(cursor, Progress(pulls, finished=False, alive=True), now=104.2)
-    assert line == "pulled 1 of 3 images (4 s): b:1 1.5 of 3.0 MB, c:1"
+def space(*downloads: int, unknown: tuple[str, ...] = ()) -> Space:
+    return Space(tuple(Weight("x", one, 3 * one, "") for one in downloads), unknown, 0, "/d")
+
+
+PULLS = {
+    "a:1": Pull("a:1", DONE, 5_000_000, 5_000_000, began=101.0, ended=102.0),
+    "b:1": Pull("b:1", PULLING, 1_500_000, 3_000_000, began=100.0),
+    "c:1": Pull("c:1", WAITING, words="toomanyrequests: slow down", until=112.0),
+}
+WISH = Wish({}, {"head": list(PULLS)}, 60)
+
+
+def test_progress_says_what_is_under_way_and_how_long_the_rest_takes() -> None:
+    now = Progress(PULLS, wanted=list(PULLS), space=space(5_000_000, 3_000_000, 5_000_000))
+    assert prepull.told(now, WISH, 99.0, 104.2) == (
+        "pulled 1 of 3 images, 6.5 of 13.0 MB (5 s, about 4 s to go): "
+        "b:1 1.5 of 3.0 MB, c:1 waits 8 s for its registry: toomanyrequests: slow down"
+    )
+
+
+def test_without_sizes_from_the_registries_nobody_guesses_the_end() -> None:
+    now = Progress(PULLS, wanted=list(PULLS), space=space(5_000_000, unknown=("b:1", "c:1")))
+    assert prepull.told(now, WISH, 99.0, 104.2).startswith("pulled 1 of 3 images, 6.5 of 8.0 MB (5 s): b:1")
+
+
+def test_when_all_bytes_are_here_they_are_unpacked() -> None:
+    now = Progress({"b:1": Pull("b:1", PULLING, 10, 10, began=100.0)}, wanted=["b:1"], space=space(10))
+    assert "(5 s, unpacking): b:1" in prepull.told(now, WISH, 99.0, 104.2)
+
+
+def test_before_anything_is_known_it_says_whom_it_asks() -> None:
+    assert prepull.told(Progress(), WISH, 99.0, 104.2) == "asking the registries of 3 images (5 s)"
+    waiting = Progress({"c:1": PULLS["c:1"]})
+    assert prepull.told(waiting, WISH, 99.0, 104.2) == "c:1 waits 8 s for its registry: toomanyrequests: slow down"
 
 
 def test_a_half_written_line_is_no_progress() -> None:
@@ -122,11 +149,11 @@ def play(
     scope: dict[str, Any], images: dict[str, list[str]], seconds: float = 0.3
 ) -> tuple[dict[str, Any], list[str], Answer]:
     """All slices, as the action plugin would call them, with the cursor through JSON as Ansible would."""
-    client, answer, lines = Client(), Answer("prepare"), []
-    cursor = prepull.begin(client, scope, images, 60, answer)
+    client, answer, lines, wish = Client(), Answer("prepare"), [], Wish(scope, images, 60)
+    cursor = prepull.begin(client, wish, answer)
     while cursor is not None:
         cursor = json.loads(json.dumps(cursor))
-        line = prepull.go_on(client, scope, images, cursor, seconds, 60, False, answer)
+        line = prepull.go_on(client, wish, cursor, seconds, False, answer)
         if line is None:
             break
         lines.append(line)
@@ -150,6 +177,37 @@ def test_missing_images_are_pulled_side_by_side_and_then_all_are_here(
     assert (again["outcome"], again["observed"], lines) == ("pass", "2 images, all here", [])
     assert time.monotonic() - before < 2
     assert "pulled" not in answer.facts
+
+
+@pytest.mark.docker
+def test_what_swarm_pulled_by_digest_gets_its_tag_and_is_not_pulled_again(
+    registry: Registry, scope: dict[str, Any]
+) -> None:
+    image = registry.push("untagged", keep=True)
+    digest = docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", image).partition("@")[2]
+    docker("rmi", image)
+    pinned = f"{image.rpartition(':')[0]}@{digest}"
+    docker("pull", "--quiet", pinned)
+    result, _, answer = play(scope, {"head": [pinned, image]})
+    assert (result["observed"], answer.facts) == ("2 images, all here", {})
+    assert "cached-untagged" in result["evidence"]
+    assert docker("image", "inspect", "--format", "{{.RepoTags}}", pinned) == f"[{image}]"
+
+
+@pytest.mark.docker
+def test_two_names_of_one_digest(registry: Registry, scope: dict[str, Any]) -> None:
+    image = registry.push("twice", 2_000_000, keep=True)
+    other = image.replace("c-test", "c-test/other")
+    docker("tag", image, other)
+    docker("push", "--quiet", other)
+    docker("rmi", image, other)
+    result, _, answer = play(scope, {"base": [image], "head": [other]})
+    assert result["outcome"] == "pass", result
+    assert answer.facts["pulled"]["images"] == [image, other]
+    assert answer.facts["pulled"]["each"][other]["bytes"] == 0
+    digests = {docker("image", "inspect", "--format", "{{.Id}}", name) for name in (image, other)}
+    assert len(digests) == 1
+    docker("rmi", other)
 
 
 @pytest.mark.docker
@@ -220,26 +278,26 @@ def test_a_puller_that_dies_is_started_once_more_and_an_expired_one_is_ended(
     registry: Registry, scope: dict[str, Any]
 ) -> None:
     client, answer = Client(), Answer("prepare")
-    images = {"head": [registry.push("dying", 30_000_000)]}
+    wish = Wish(scope, {"head": [registry.push("dying", 30_000_000)]}, 60)
     docker("pause", registry.name)
     try:
-        # The first look would wait for the paused registry, so the pull is started by hand.
-        pid = puller.start(Path(scope["node_dir"]), images["head"], 60)
-        cursor = {"pulls": images["head"], "pid": pid, "starts": 1, "began": time.time(), "notes": []}
+        cursor = prepull.begin(client, wish, answer)
+        assert cursor
+        pid = int(cursor["pid"])
         assert puller.read(Path(scope["node_dir"])).alive
         os.kill(pid, 9)
         os.waitpid(pid, 0)
-        assert prepull.go_on(client, scope, images, cursor, 0.3, 60, False, answer) is not None
+        assert prepull.go_on(client, wish, cursor, 0.3, False, answer) is not None
         assert cursor["starts"] == 2
         assert cursor["pid"] != pid
         assert puller.read(Path(scope["node_dir"])).alive
-        assert prepull.go_on(client, scope, images, cursor, 0.3, 60, True, answer) is None
+        assert prepull.go_on(client, wish, cursor, 0.3, True, answer) is None
         os.waitpid(int(cursor["pid"]), 0)
         assert not puller.read(Path(scope["node_dir"])).alive
     finally:
         docker("unpause", registry.name)
     assert answer.results[-1]["outcome"] == "error"
-    assert "pulled 0 of 1 images" in answer.results[-1]["observed"]
+    assert "asking the registries of 1 image" in answer.results[-1]["observed"]
 
 
 @pytest.mark.docker
@@ -249,7 +307,8 @@ def test_a_puller_ends_when_the_runs_folder_is_gone(registry: Registry, tmp_path
     image = registry.push("orphan", 5_000_000)
     docker("pause", registry.name)
     try:
-        pid = puller.start(folder, [image], 60)
+        order = puller.Order(folder, [image], "", time.time() + 60)
+        pid = puller.start(order, partial(image_pulls.work, Client()))
         (folder / puller.FILE).unlink()
         folder.rmdir()
     finally:

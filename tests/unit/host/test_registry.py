@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from pathlib import Path
-
 import pytest
 
 from ccci_host import registry
@@ -85,7 +81,9 @@ GONE, DOWN = Remote(words="manifest unknown"), Remote(words="dial tcp: connect: 
         (TAG, Local((DIGEST,)), GONE, "refuse"),  # runs here, but nobody else can pull it any more
         (TAG, Local((DIGEST,)), DOWN, "present"),
         (TAG, Local(()), GONE, "present"),  # made on this node, in no registry
+        (TAG, Local((DIGEST,), tagged=False), Remote(DIGEST), "tag"),  # here as <none>
         (PINNED, Local((DIGEST,)), GONE, "present"),
+        (PINNED, Local((DIGEST,), tagged=False), Remote(DIGEST), "present"),  # pinned images look dangling
         (PINNED, None, Remote(DIGEST), "pull"),
         (PINNED, None, GONE, "refuse"),
     ],
@@ -101,20 +99,3 @@ def test_a_digest_counts_only_under_the_same_repository() -> None:
     assert registry.local_image(
         {"RepoDigests": [f"nginx@{DIGEST}"]}, registry.parse("docker.io/library/nginx:1")
     ) == Local((DIGEST,))
-
-
-def test_credentials_come_from_the_docker_commands_own_file(tmp_path: Path) -> None:
-    file = tmp_path / "config.json"
-    secret = base64.b64encode(b"robot:to:ken").decode()
-    file.write_text(
-        json.dumps({"auths": {"https://index.docker.io/v1/": {"auth": secret}, "ghcr.io": {"auth": secret}}})
-    )
-    for host, address in (("docker.io", "https://index.docker.io/v1/"), ("ghcr.io", "ghcr.io")):
-        header = registry.auth_header(host, file)["X-Registry-Auth"]
-        assert json.loads(base64.urlsafe_b64decode(header)) == {
-            "username": "robot", "password": "to:ken", "serveraddress": address,
-        }  # fmt: skip
-    assert registry.auth_header("quay.io", file) == {}
-    assert registry.auth_header("quay.io", tmp_path / "none") == {}
-    file.write_text("no json")
-    assert registry.auth_header("ghcr.io", file) == {}
