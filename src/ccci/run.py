@@ -23,7 +23,7 @@ from ccci.events import EVENTS_FILE
 from ccci.inventory import chosen
 from ccci.plan.build import Plan, plan_of
 from ccci.plan.load import PR_TESTS_DIR, Materials, Request, load
-from ccci.runs import LIVE_FILE
+from ccci.runs import LIVE_FILE, estimate_of, told_estimate
 from ccci.settings import Settings, load_settings
 from ccci.source.mirror import Selector
 
@@ -91,7 +91,8 @@ def show_plan(flags: Flags, output: str, save: bool = False) -> None:
     else:
         from ccci.plan.describe import describe
 
-        sys.stdout.write("\n".join(describe(plan)) + "\n")
+        lines = [*describe(plan), *told_estimate(estimate_of(plan))]
+        sys.stdout.write("\n".join(lines) + "\n")
 
 
 def save_run(materials: Materials, plan: Plan) -> Path:
@@ -148,7 +149,8 @@ def play_saved(plan: Plan, output: str, verbosity: int, options: list[str]) -> i
     run_dir = Path(plan["run"]["dir"])
     errors = Console(stderr=True)
     with held(run_dir):
-        view = LiveView(plan, errors, "live" if errors.is_terminal and not os.environ.get("CI") else "plain")
+        mode = "live" if errors.is_terminal and not os.environ.get("CI") else "plain"
+        view = LiveView(plan, errors, mode, estimate_of(plan))
         try:
             verbose = [f"-{'v' * verbosity}"] if verbosity else []
             life.play(plan, plan["run"]["inventory"], view.on_event, view.on_tick, [*verbose, *options])

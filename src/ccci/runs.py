@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from typing import Any
 from ccci import events, paths
 from ccci.engine.playbook import SCRATCH
 from ccci.errors import InfrastructureError, UsageError
+from ccci.report import words
+from ccci.report.estimate import Estimate, estimate
 from ccci.source.versions import nearest
 
 LIVE_FILE = "live.lock"  # held (flock) by the command that plays the run
 RESULT_FILE = "result.json"
 REPORT_FILE = "report.html"
+MOST_READ = 20  # results of earlier runs for an estimate; some 100 kB each
 _NAME = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}-[0-9a-f]{6}")
 
 
@@ -100,6 +104,36 @@ def last_of(recipe: str, known: list[Run]) -> Run | None:
         except (InfrastructureError, KeyError, TypeError):
             continue
     return None
+
+
+def past_results(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The result.json of earlier runs that may be of the plan's recipe, newest first; at most `MOST_READ` files."""
+    run = str(plan["run"]["id"])
+    letters = run.split("-")[2:3]  # the run's name begins like its app's, and that like its recipe
+    folder = paths.runs_dir()
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    like = sorted((name for name in names if _NAME.fullmatch(name) and name.split("-")[2:3] == letters), reverse=True)
+    for name in [name for name in like if name != run][:MOST_READ]:
+        try:
+            text = (folder / name / RESULT_FILE).read_text()
+            yield dict(json.loads(text))
+        except (OSError, ValueError, TypeError):
+            continue
+
+
+def estimate_of(plan: dict[str, Any]) -> Estimate | None:
+    """How long a plan's run will take, judging by earlier ones; None without any."""
+    return estimate(plan, past_results(plan))
+
+
+def told_estimate(found: Estimate | None) -> list[str]:
+    """The lines that `ccci plan` adds; none without earlier runs of the recipe on the node."""
+    if found is None:
+        return []
+    tiers = ", ".join(f"{tier} {words.seconds(seconds)}" for tier, seconds in found.tiers.items())
+    whole = f"about {words.seconds(found.whole)}: " if found.whole is not None else ""
+    number = f"{found.runs} earlier run" + ("" if found.runs == 1 else "s")
+    return ["", f"Time, judging by {number}: {whole}{tiers}"]
 
 
 def show(name: str | None, output: str) -> int:

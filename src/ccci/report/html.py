@@ -12,7 +12,7 @@ from ccci.report import clean, timeline, words
 
 LOG_LIMIT = 200_000  # characters of each log; its end is kept, the file has the rest
 PICTURE_LIMIT = 8 * 2**20  # bytes
-_SHOWN_ELSEWHERE = ("images", "backup_survey", "stale", "deploys")
+_SHOWN_ELSEWHERE = ("images", "backup_survey", "stale", "deploys", "pulled")
 _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
@@ -24,16 +24,27 @@ def render(result: dict[str, Any], events: Sequence[dict[str, Any]], run_dir: Pa
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"seconds": words.seconds, "when": _when, "thing": _thing}
+    environment.filters |= {
+        "seconds": words.seconds,
+        "when": _when,
+        "thing": _thing,
+        "size": words.size,
+        "memory": words.memory,
+    }
+    environment.filters |= {"image": _image}
     environment.globals |= {
         "symbols": words.SYMBOLS,
         "meaning": words.MEANING,
+        "explain": words.explain,
         "difference": words.difference,
         "remark": words.remark,
     }
+    times = [times for times in result["service_times"] if times["seconds"].keys() - {"pulled"}]
     return environment.get_template("report.html.j2").render(
         result=result,
-        chart=timeline.chart(clean.plain_data(list(events))),
+        times=sorted(times, key=lambda one: str(one["service"])),
+        chart=(chart := timeline.chart(clean.plain_data(list(events)))),
+        kinds=_legend(chart),
         red=[item for tier in result["tiers"] for item in tier["assertions"] if item["outcome"] in words.RED],
         pictures=_pictures(result, run_dir),
         logs=_logs(result, run_dir),
@@ -41,6 +52,12 @@ def render(result: dict[str, Any], events: Sequence[dict[str, Any]], run_dir: Pa
         survey=_lines(result["facts"].get("backup_survey")),
         facts={name: _fact(value) for name, value in result["facts"].items() if name not in _SHOWN_ELSEWHERE},
     )
+
+
+def _legend(chart: timeline.Chart | None) -> list[tuple[str, str]]:
+    """What the colours mean that the drawing really has."""
+    there = {bar.kind for row in chart.rows for bar in row.bars} if chart else set()
+    return [(kind, meaning) for kind, meaning in timeline.KINDS.items() if kind in there]
 
 
 def _pictures(result: dict[str, Any], run_dir: Path) -> list[dict[str, str]]:
@@ -82,6 +99,12 @@ def _images(fact: Any) -> list[tuple[str, str]]:
         return []
     pairs = [(str(side), str(image)) for side, images in fact.items() if isinstance(images, list) for image in images]
     return list(dict.fromkeys(pairs))
+
+
+def _image(name: str) -> str:
+    """With no more of a digest than tells it from others."""
+    name, at, digest = name.partition("@sha256:")
+    return f"{name}{at}{digest[:12]}…" if at else name
 
 
 def _lines(fact: Any) -> list[str]:

@@ -34,6 +34,7 @@ from ccci.report.model import (
 )
 
 LIFE = "play.yml"
+TESTS = "custom"  # the tier of a recipe's own tests
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,12 @@ def judge(
     found = results_by_id(stream)
     broken = broken_tasks(stream)
     ends = list(_ends(expected, found, broken, stream, operations))
+    lost = _lost_tests(expected, found, stream)
     judged = []
     for position, item in enumerate(expected):
         checks = found.pop(str(item["id"]), [])
         explained = None if checks else _explanation(item, position, expected, ends)
-        judged.append(_planned(item, checks, explained, wanted, stream))
+        judged.append(_planned(item, checks, explained, wanted, stream, lost))
     judged += [_unplanned(name, checks, stream) for name, checks in found.items()]
     judged += broken
     judged = whole_run.with_leaks(judged, stream)
@@ -182,8 +184,25 @@ def _explanation(
     return None
 
 
+def _lost_tests(
+    expected: Sequence[dict[str, Any]], found: dict[str, list[Check]], stream: Sequence[Event]
+) -> str | None:
+    """How many of the planned tests ran, when their tier had its turn and the play came to its end; else None."""
+    names = [str(item["id"]) for item in expected if item["tier"] == TESTS]
+    ended = any(event["type"] == "play_end" and event.get("playbook") == LIFE for event in stream)
+    if not ended or not any(event["type"] in ("task", "result") and event.get("tier") == TESTS for event in stream):
+        return None
+    ran = sum(bool(found.get(name)) for name in names)
+    return f"{ran} of the {len(names)} planned tests ran"
+
+
 def _planned(
-    item: dict[str, Any], checks: list[Check], explained: str | None, wanted: Sequence[str], stream: Sequence[Event]
+    item: dict[str, Any],
+    checks: list[Check],
+    explained: str | None,
+    wanted: Sequence[str],
+    stream: Sequence[Event],
+    lost: str | None,
 ) -> Assertion:
     plain = Assertion(
         id=str(item["id"]), tier=str(item["tier"]), kind=str(item["kind"]), title=str(item.get("title") or item["id"]),
@@ -193,6 +212,12 @@ def _planned(
         return with_checks(plain, checks)
     if explained is not None:
         return replace(plain, outcome=NOT_REACHED, cause=f"not reached, because {explained}")
+    if item["tier"] == TESTS and lost is not None:
+        return replace(
+            plain, outcome=MISSING, cause=f"planned, but it left no result: {lost}", failure_id="stale-checkout",
+            expected="a result of every planned test", observed=lost,
+            hint="Look whether its file is still there, and whether its name is that of the plan",
+        )  # fmt: skip
     if not any(starts_life(event) for event in stream):
         cause = "planned, but the play did not start; see logs/ansible-play.log"
     elif item["tier"] == TIERS[-1]:

@@ -59,6 +59,9 @@ def _details(item: dict[str, Any], result: dict[str, Any]) -> str:
     lines += words.difference(item["expected"], item["observed"])
     if item["hint"]:
         lines.append(f"hint: {item['hint']}")
+    more = words.explain(item["failure_id"])
+    if more:
+        lines.append(f"more: {more}")
     tail = words.last_lines(item["evidence"], LOG_LINES)
     lines += ["", *tail] if tail else []
     files = [artefact["path"] for artefact in related(item, result)]

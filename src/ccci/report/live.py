@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ccci import paths
 from ccci.report import clean, words
+from ccci.report.estimate import Estimate
 from ccci.report.model import SEVERITY
 
 Event = dict[str, Any]
-PAST_RUNS = 5  # of this recipe, whose medians make the estimate
 QUIET = 15.0  # seconds after which plain output shows a sign of life
 _RED = ("fail", "error", "failed", "unreachable")
 
@@ -25,10 +21,10 @@ _RED = ("fail", "error", "failed", "unreachable")
 class LiveView:
     """`mode` is `live` (a terminal: the last line moves) or `plain` (a pipe, CI: one line per thing that happened)."""
 
-    def __init__(self, plan: dict[str, Any], console: Console, mode: str) -> None:
+    def __init__(self, plan: dict[str, Any], console: Console, mode: str, estimate: Estimate | None = None) -> None:
         self._console = console
         self._began = time.monotonic()
-        self._estimates = past_seconds(paths.runs_dir(), str(plan["recipe"]["name"]))
+        self._estimate = estimate
         self._tier: str | None = None
         self._tier_began = self._began
         self._worst = "pass"
@@ -86,7 +82,8 @@ class LiveView:
         self._tier, self._tier_began = tier, time.monotonic()
         self._worst, self._sign = "pass", ""
         self._doing = doing
-        self._plainly(doing, always=True)
+        seconds = self._estimate.tiers.get(tier) if self._estimate else None
+        self._plainly(f"{doing} (usually {words.seconds(seconds)})" if seconds is not None else doing, always=True)
 
     def _end_tier(self) -> None:
         if self._tier is None:
@@ -123,21 +120,13 @@ class LiveView:
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int((now - self._began) * 8) % 10] + " ", "cyan")
         line.append(f"{self._tier or 'start':<9}", "bold")
-        line.append(f" {words.seconds(now - (self._tier_began if self._tier else self._began)):>11}")
-        left = self._left(now)
-        if left:
-            line.append(f"  {left}", "dim")
+        elapsed = now - (self._tier_began if self._tier else self._began)
+        line.append(f" {words.seconds(elapsed):>11}")
+        if told := usual(self._estimate, self._tier, elapsed):
+            line.append(f" {told}", "dim")
         line.append(f"  {self._sign or self._doing}")
         line.truncate(max(10, width - 1), overflow="ellipsis")
         return line
-
-    def _left(self, now: float) -> str:
-        """How long the whole run will still take, judging by past runs of this recipe."""
-        total = self._estimates.get("")
-        if total is None:
-            return ""
-        left = total - (now - self._began)
-        return f"about {words.seconds(left)} left" if left > 1 else "longer than usual"
 
     def _plainly(self, text: str, always: bool = False) -> None:
         """In plain mode, one line; the same text again only as a sign of life."""
@@ -160,21 +149,14 @@ def _name(event: Event) -> str:
     return clean.one_line(str(event.get("name", ""))).rpartition(" : ")[2].rpartition(" | ")[2]
 
 
-def past_seconds(runs: Path, recipe: str) -> dict[str, float]:
-    """Medians of the last green runs of a recipe, in seconds: `""` is the whole run, else by tier."""
-    totals: list[float] = []
-    tiers: dict[str, list[float]] = {}
-    for path in sorted(runs.glob("*/result.json"), reverse=True):
-        try:
-            data = json.loads(path.read_text())
-            if data["recipe"] != recipe or data["verdict"] != "pass" or data["run"]["tags"] != ["all"]:
-                continue
-            totals.append(float(data["time"]["wall"]))
-            for tier in data["tiers"]:
-                tiers.setdefault(str(tier["tier"]), []).append(float(tier["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # a foreign or older file gives no estimate
-        if len(totals) == PAST_RUNS:
-            break
-    medians = {tier: statistics.median(values) for tier, values in tiers.items()}
-    return medians | ({"": statistics.median(totals)} if totals else {})
+def usual(estimate: Estimate | None, tier: str | None, elapsed: float) -> str:
+    """`of about 30 s, about 40 s left`: how long a tier usually takes, and how long the run still will. Pure."""
+    if estimate is None:
+        return ""
+    if estimate.is_long(tier, elapsed):
+        return "longer than usual"
+    whole = estimate.tiers.get(tier or "")
+    parts = [f"of about {words.seconds(whole)}"] if whole is not None else []
+    left = estimate.left(tier, elapsed)
+    parts += [f"about {words.seconds(left)} left"] if left is not None and left >= 1 else []
+    return ", ".join(parts)

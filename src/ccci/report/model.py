@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ccci.report.services import Pull, Times
 from ccci.report.timing import Time
 
 Event = dict[str, Any]
@@ -74,6 +75,7 @@ class Result:
     exit_code: int
     cause: str | None
     failure_id: str | None
+    explain: str | None
     run: dict[str, Any]
     recipe: str
     ref: dict[str, Any]
@@ -86,6 +88,9 @@ class Result:
     untrusted_tests: tuple[str, ...] = ()
     time: Time = field(default_factory=Time)
     timeline: tuple[Event, ...] = ()
+    service_times: tuple[Times, ...] = ()
+    pulls: tuple[Pull, ...] = ()
+    resources: tuple[dict[str, Any], ...] = ()
     artefacts: tuple[Event, ...] = ()
     notes: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)

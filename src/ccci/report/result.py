@@ -12,7 +12,7 @@ from typing import Any
 from ccci import errors
 from ccci.plan.expected import needed_for
 from ccci.plan.tiers import CHOOSABLE, TIERS, requested
-from ccci.report import judge, timing
+from ccci.report import judge, services, timing, words
 from ccci.report.model import (
     ERROR,
     FAIL,
@@ -42,6 +42,7 @@ def compute(plan: dict[str, Any], events: list[Event]) -> Result:
     facts = {str(event.get("name")): event.get("value") for event in stream if event["type"] == "fact"}
     left_behind = tuple(facts.pop("left_behind", None) or ())
     foreign = tuple(facts.pop("foreign", None) or ())
+    facts.pop(services.FACT, None)  # one look of many; `resources` joins them
     signals = [str(event.get("signal")) for event in stream if event["type"] == "signal"]
     verdict = _verdict(tiers, wanted, bool(left_behind), bool(signals))
     culprit = _culprit(tiers, verdict)
@@ -52,6 +53,7 @@ def compute(plan: dict[str, Any], events: list[Event]) -> Result:
         exit_code=_exit_code(verdict, tiers, bool(left_behind)),
         cause=interrupted or (culprit.cause if culprit else _no_culprit(verdict, left_behind)),
         failure_id=culprit.failure_id if culprit else None,
+        explain=words.explain(culprit.failure_id) if culprit else None,
         run=_run(plan, stream, wanted),
         recipe=str(plan["recipe"]["name"]),
         ref=dict(plan.get("head") or {}),
@@ -64,6 +66,9 @@ def compute(plan: dict[str, Any], events: list[Event]) -> Result:
         untrusted_tests=tuple(map(str, plan.get("untrusted_tests") or ())),
         time=timing.time_of(stream),
         timeline=tuple(_without_type(event) for event in stream if event["type"] == "timeline"),
+        service_times=tuple(services.times(stream)),
+        pulls=tuple(services.pulls(stream)),
+        resources=tuple(services.resources(stream)),
         artefacts=_artefacts(stream),
         notes=(*map(str, plan.get("notes") or ()), *said),
         facts=facts,
@@ -199,7 +204,7 @@ def _coverage_gaps(plan: dict[str, Any], tiers: Sequence[Tier], wanted: Sequence
 
 
 def _run(plan: dict[str, Any], stream: Sequence[Event], wanted: Sequence[str]) -> dict[str, Any]:
-    moments = [event["at"] for event in stream if isinstance(event.get("at"), int | float)]
+    moments = [moment for event in stream if (moment := timing.number(event.get("at"))) is not None]
     starts = [event for event in stream if judge.starts_life(event)]
     run = plan["run"]
     return {

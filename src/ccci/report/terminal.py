@@ -49,6 +49,8 @@ def _failure(item: dict[str, Any], result: dict[str, Any]) -> Iterable[Text]:
         yield Text.assemble(("cause     ", "bold"), item["cause"])
     if item["hint"]:
         yield Text.assemble(("hint      ", "bold"), item["hint"])
+    if more := words.explain(item["failure_id"]):
+        yield Text.assemble(("more      ", "bold"), more)
     for line in words.last_lines(item["evidence"], LOG_LINES):
         yield Text(f"│ {line}", "dim")
     folder = paths.runs_dir() / result["run"]["id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +34,7 @@ def union_length(intervals: Iterable[Interval]) -> float:
 
 def time_of(events: Sequence[Event]) -> Time:
     """From the first event to the last one."""
-    moments = [moment for event in events if (moment := _number(event.get("at"))) is not None]
+    moments = [moment for event in events if (moment := number(event.get("at"))) is not None]
     if not moments:
         return Time()
     first, last = min(moments), max(moments)
@@ -60,11 +61,13 @@ def tier_seconds(events: Sequence[Event], tier: str) -> float:
 
 
 def interval_of(event: Event) -> Interval | None:
-    start, end = _number(event.get("start")), _number(event.get("end"))
+    start, end = number(event.get("start")), number(event.get("end"))
     if start is None or end is None or end < start:
         return None
     return start, end
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def number(value: Any) -> float | None:
+    """None for everything that is no finite number."""
+    is_one = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_one else None

@@ -55,7 +55,12 @@ def with_deploys(judged: list[Assertion], plan: dict[str, Any], stream: Sequence
         ]
     if made is None or made == due:
         return judged
-    return _merge(judged, DEPLOY_COUNT, "", Check(None, FAIL, f"{due} deploys", f"{made} deploys"))
+    title, failure_id = "As many deploys as were due", "redeploy-flake" if made > due else None
+    return _merge(judged, DEPLOY_COUNT, title, Check(None, FAIL, _deploys(due), _deploys(made), failure_id=failure_id))
+
+
+def _deploys(count: int) -> str:
+    return f"{count} deploy" + ("" if count == 1 else "s")
 
 
 def deploys_made(value: Any) -> int | None:

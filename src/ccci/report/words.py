@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
 
 from ccci.report import clean
 
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RED = ("fail", "error", "missing")
 SYMBOLS = {
     "pass": "✓", "fail": "✗", "error": "!", "missing": "?", "skip": "–", "not reached": "·", "interrupted": "■",
@@ -21,6 +23,29 @@ MEANING = {
     "error": "the infrastructure or ccci is at fault, not the recipe",
     "interrupted": "somebody ended the run",
 }
+
+
+def explain(failure_id: str | None) -> str | None:
+    """The command that tells more about a known failure. An id that a module made up is no part of a command."""
+    return f"ccci explain {failure_id}" if failure_id and _ID.fullmatch(failure_id) else None
+
+
+def size(value: int | None) -> str:
+    """41 kB, 3.2 MB, 1.5 GB: thousands, as registries and disks count."""
+    return _counted(value, 1000, ("kB", "MB", "GB"))
+
+
+def memory(value: int | None) -> str:
+    """41 KiB, 64 MiB, 1.5 GiB: as limits in compose files count."""
+    return _counted(value, 1024, ("KiB", "MiB", "GiB"))
+
+
+def _counted(value: int | None, factor: int, units: tuple[str, str, str]) -> str:
+    if value is None:
+        return "unknown"
+    power = 3 if value >= factor**3 else 2 if value >= factor**2 else 1
+    number = value / factor**power
+    return f"{number:.1f} {units[power - 1]}" if 0 < number < 9.95 else f"{number:.0f} {units[power - 1]}"
 
 
 def seconds(value: float) -> str:

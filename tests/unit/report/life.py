@@ -76,6 +76,14 @@ def result(name: str, tier: str, outcome: str, at: float = START, **more: Any) -
     }
 
 
+def moment(tier: Any, service: Any, what: Any, at: Any, **more: Any) -> Event:
+    return {"type": "timeline", "tier": tier, "service": service, "what": what, "at": at, **more}
+
+
+def fact(tier: str, name: str, value: Any, at: float = START) -> Event:
+    return {"at": at, "type": "fact", "tier": tier, "name": name, "value": value}
+
+
 def task(tier: str | None, at: float, outcome: str, module: str = "ccci_app", **more: Any) -> Event:
     event = {"at": at, "type": "task", "name": f"do | {module}", "module": module, "host": "here", "on": "node",
              "start": at - 0.5, "end": at, "outcome": outcome, **more}  # fmt: skip

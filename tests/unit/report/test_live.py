@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import io
-import json
 import re
-from pathlib import Path
 
 import pytest
 from life import START, green, plan, stopped_at
 from rich.console import Console
 
-from ccci.report.live import LiveView, past_seconds
+from ccci.report.estimate import Estimate
+from ccci.report.live import LiveView, usual
+
+PAST = Estimate({"install": 30.0, "upgrade": 20.0, "teardown": 4.0}, 60.0, 3)
 
 
-@pytest.fixture(autouse=True)
-def no_past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CCCI_RUNS_DIR", str(tmp_path))
-    return tmp_path
-
-
-def shown(stream: list[dict[str, object]], mode: str = "plain", width: int = 100) -> str:
+def shown(
+    stream: list[dict[str, object]], mode: str = "plain", width: int = 100, estimate: Estimate | None = None
+) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=mode == "live")
-    view = LiveView(plan(), console, mode)
+    view = LiveView(plan(), console, mode, estimate)
     for event in stream:
         view.on_event(event)
         view.on_tick()
@@ -89,16 +86,26 @@ def test_signals_and_cleaning_are_said() -> None:
     assert "taking away what the play could not" in text
 
 
-def test_estimates_come_from_green_whole_runs_of_the_recipe(no_past: Path) -> None:
-    for number, (recipe, verdict, wall, tags) in enumerate(
-        [("custom-html", "pass", 30, ["all"]), ("custom-html", "pass", 40, ["all"]),
-         ("custom-html", "fail", 5, ["all"]), ("notes", "pass", 90, ["all"]), ("custom-html", "pass", 9, ["restore"])]
-    ):  # fmt: skip
-        folder = no_past / f"run-{number}"
-        folder.mkdir()
-        data = {"recipe": recipe, "verdict": verdict, "run": {"tags": tags}, "time": {"wall": wall}, "tiers": []}
-        (folder / "result.json").write_text(json.dumps(data))
-    (no_past / "broken").mkdir()
-    (no_past / "broken" / "result.json").write_text("{")
-    assert past_seconds(no_past, "custom-html") == {"": 35}
-    assert past_seconds(no_past, "unknown") == {}
+@pytest.mark.parametrize(
+    ("tier", "elapsed", "told"),
+    [
+        (None, 0.0, "about 1 min 00 s left"),
+        ("install", 12.0, "of about 30 s, about 42 s left"),
+        ("install", 40.0, "of about 30 s, about 24 s left"),
+        ("install", 60.0, "longer than usual"),
+        ("backup", 1.0, "about 4.0 s left"),  # not planned before: only the teardown is still to come
+        ("teardown", 3.8, "of about 4.0 s"),
+    ],
+)
+def test_how_long_it_usually_takes(tier: str | None, elapsed: float, told: str) -> None:
+    assert usual(PAST, tier, elapsed) == told
+
+
+def test_nothing_is_estimated_without_a_past() -> None:
+    assert usual(None, "install", 3.0) == ""
+    assert "usually" not in shown(green(plan()))
+
+
+def test_the_estimate_is_shown() -> None:
+    assert re.search(r"install .*\(usually 30 s\)", shown(green(plan()), estimate=PAST))
+    assert re.search(r"of about 30 s, about \d+ s left", shown(green(plan())[:30], "live", estimate=PAST))

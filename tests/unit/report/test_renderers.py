@@ -71,7 +71,8 @@ def test_a_red_run_says_what_why_and_how_to_do_it_again(run_dir: Path) -> None:
     text = plainly(printed(computed))
     for part in (
         "upgrade.converged  All services have converged again  [health-kill]", "expected  healthy",
-        "observed  <script>", "hint      look", "│ second ]]> line", str(run_dir / "logs" / "app.log"),
+        "observed  <script>", "hint      look", "more      ccci explain health-kill",
+        "│ second ]]> line", str(run_dir / "logs" / "app.log"),
         "ccci play custom-html --pr 2 --tags upgrade", "not reached, because upgrade.converged failed", "FAIL",
     ):  # fmt: skip
         assert part in re.sub(r"\s*\n\s*", " ", text) or part in text, (part, text)
@@ -97,6 +98,7 @@ def test_the_files_of_a_red_run(run_dir: Path) -> None:
     data = json.loads((run_dir / write.RESULT_FILE).read_text())
     assert check.problems("result", data) == []
     assert (data["verdict"], data["exit_code"], data["failure_id"]) == ("fail", 1, "health-kill")
+    assert data["explain"] == "ccci explain health-kill"
     assert {item["path"] for item in data["artefacts"]} >= {"logs/app.log", "report.html", "junit.xml", "plan.json"}
     assert computed.to_json()["tiers"][0] == data["tiers"][0]
 
@@ -105,11 +107,12 @@ def test_the_files_of_a_red_run(run_dir: Path) -> None:
     failure = suites.find(".//testcase[@name='upgrade.converged']/failure")
     assert failure is not None
     assert failure.get("type") == "health-kill"
-    for part in ("second ]]> line", "reproduce: ccci play", "files: logs/app.log"):
+    for part in ("second ]]> line", "more: ccci explain health-kill", "reproduce: ccci play", "files: logs/app.log"):
         assert part in str(failure.text), failure.text
     assert suites.find(".//testcase[@name='restore.run']/skipped") is not None
 
     page = (run_dir / write.HTML_FILE).read_text()
+    assert "ccci explain health-kill" in page
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "{{ 7 * 7 }}" in page
@@ -117,6 +120,11 @@ def test_the_files_of_a_red_run(run_dir: Path) -> None:
     assert not re.search(r"(src|href)=\"(?!#|data:)", page), "the page loads something"
     assert "outside" not in page.replace("../outside.log", "")
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", page)
+
+
+@pytest.mark.parametrize("name", ["x; rm -rf /", "Big", "-x", "a--b", "", None, "$(id)"])
+def test_only_an_id_becomes_a_command(name: str | None) -> None:
+    assert words.explain(name) is None
 
 
 def test_a_green_run_writes_valid_files_too(run_dir: Path) -> None:
