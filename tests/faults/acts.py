@@ -17,7 +17,9 @@ from pathlib import Path
 import hands
 from judge import RED, assertions
 from playing import PROJECT, Played
-from stage import SETTINGS, Stage
+from stage import INVENTORY, SETTINGS, Stage
+
+from ccci.settings import find_inventory
 
 REACH_LIMIT = 120.0  # seconds until a play has come to the wanted moment
 
@@ -171,7 +173,7 @@ def vanished_test(stage: Stage) -> list[str]:
     plan = Path(planned.out.strip())
     (copy / "faultbox" / "tests" / "second.yml").unlink()
     done = subprocess.run(
-        [str(PROJECT / ".venv/bin/ansible-playbook"), "-i", "inventory/nested", "playbooks/play.yml",
+        [str(PROJECT / ".venv/bin/ansible-playbook"), "-i", str(find_inventory(INVENTORY)), "playbooks/play.yml",
          "--tags", "custom", "-e", f"ccci_plan_file={plan}"],
         cwd=PROJECT, env=stage.player.environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip

@@ -55,7 +55,7 @@ CASES = [
          exit=1, tier="install", service="app", says="exit code 1 .*no output", evidence=seen.exits("app", 2)),
     Case("crash-loop-rollback", "crash-loop", "An update that swarm rolls back", of_pr(11, *UPGRADE),
          exit=1, tier="upgrade", service="app", says="exit code 3.*no licence was found",
-         evidence=seen.exits("app", 2)),
+         evidence=seen.update_state("app", "rollback")),
     Case("health-kill", "health-kill", "A migration that takes longer than start_period", of_pr(4),
          exit=1, tier="install", service="app", says="still booting.*start_period 4", evidence=seen.unhealthy("app"),
          smoke=True),
@@ -166,7 +166,7 @@ CASES = [
     Case("wrong-service-marker", "wrong-service", "A marker in a service that is not there", settings="wrong-marker",
          act=acts.refused("postgres", "one of app")),
     Case("dns-cutover", "dns-cutover", "The app's name cannot be resolved", INSTALL, "short-waits",
-         inventory="tests/faults/inventory/moved-dns",
+         around=(hands.no_ingress_address,),
          exit=3, named="", says="(?i)resol|name or service not known"),
     Case("git-host-down", "git-host-down", "A git host that answers 404 on everything", act=acts.dead_forge),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import threading
 import time
@@ -11,6 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 from judge import Around
 from stage import Stage
+
+from ccci.settings import find_inventory
 
 IMAGE = "127.0.0.1:5000/ccci/faultbox:1.1.0"
 FRONT = "127.0.0.1:5001/ccci/faultbox"
@@ -67,6 +70,22 @@ def port_held(stage: Stage) -> Iterator[None]:
         yield
     finally:
         stage.node.run(f"docker service rm {FOREIGN}")
+
+
+@contextmanager
+def no_ingress_address(stage: Stage) -> Iterator[None]:
+    """An inventory that leaves the app's name to DNS, where nobody knows it."""
+    usual, copy = stage.player.inventory, stage.folder / "inventory"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(find_inventory(usual), copy)
+    values = copy / "group_vars" / "all" / "ccci.yml"
+    lines = values.read_text().splitlines(keepends=True)
+    values.write_text("".join(line for line in lines if not line.startswith("ccci_ingress_address")))
+    stage.player.inventory = str(copy)
+    try:
+        yield
+    finally:
+        stage.player.inventory = usual
 
 
 def network_changes(stage: Stage) -> AbstractContextManager[None]:

@@ -50,7 +50,6 @@ class Case:
     title: str
     words: tuple[str, ...] = ()
     settings: str = ""
-    inventory: str = "nested"
     around: tuple[Around, ...] = ()
     exit: int = 0
     tier: str = ""

@@ -18,7 +18,9 @@ sys.path.insert(0, str(HERE.parent / "integration"))
 
 from playing import PROJECT, Node, Played, Player  # noqa: E402
 
-CONTAINER = "ccci-nested"
+# Another nested node than the usual one, so that two can be played on at once.
+INVENTORY = os.environ.get("CCCI_FAULTS_INVENTORY", "nested")
+CONTAINER = os.environ.get("CCCI_FAULTS_CONTAINER", "ccci-nested")
 ON_NODE = "/tmp/ccci-faults"
 SETTINGS = HERE / "settings"
 PLAY_LIMIT = 300.0  # seconds; nothing here may take so long
@@ -50,11 +52,11 @@ class Record:
 class Stage:
     """One case at a time. `folder` keeps what the case leaves to be looked at."""
 
-    def __init__(self, runs: Path, folder: Path, settings: str = "", inventory: str = "nested") -> None:
+    def __init__(self, runs: Path, folder: Path, settings: str = "") -> None:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         environment = {"CCCI_RECIPE_TESTS_DIR": str(SETTINGS / (settings or "none"))}
-        self.player = Player(inventory, runs, environment)
+        self.player = Player(INVENTORY, runs, environment)
         self.node = Node(["docker", "exec", CONTAINER, "sh", "-c"])
         self.record = Record(time.time())
 

@@ -31,7 +31,7 @@ Outcome = dict[str, Any]
 def run(case: Case, folder: Path) -> Outcome:
     """One play of a case: `{case, ok, expected, got, problems, first, seconds, run}`. `first`: seconds to the verdict
     from the first evidence, None where there is none."""
-    stage = Stage(folder / "runs", folder / case.id, case.settings, case.inventory)
+    stage = Stage(folder / "runs", folder / case.id, case.settings)
     began = time.monotonic()
     outcome: Outcome = {"case": case.id, "at": round(time.time(), 1), "expected": case.expected, "first": None}
     try:
