@@ -79,17 +79,17 @@ class SoakNode(Node):
     def docker_pid(self) -> str:
         return self.run("cat /var/run/docker.pid").strip()
 
-    def settled(self) -> bool:
-        """Docker answers, and each service of the platform has what it wants."""
+    def settled(self, foreign: bool = True) -> bool:
+        """Docker answers, and each service of the platform (and the foreign one) has what it wants."""
         with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
             rows = self.run("docker service ls --format '{{.Name}} {{.Replicas}}'").splitlines()
             wanted = {row.split()[0]: row.split()[1].split("/") for row in rows}
             container = self.run("docker container inspect --format '{{.State.Running}}' foreign || true").strip()
             healthy = self.run("docker ps --filter health=healthy --format '{{.Label \"com.docker.stack.namespace\"}}'")
-            names = {f"{name}_app" for name in PLATFORM} | {FOREIGN_NAME}
+            names = {f"{name}_app" for name in PLATFORM} | ({FOREIGN_NAME} if foreign else set())
             return (
                 names <= set(wanted)
-                and container == "true"
+                and (container == "true" or not foreign)
                 and all(there == due for there, due in wanted.values())
                 and "ccci-backupbot" in healthy
             )
@@ -146,7 +146,7 @@ class Soak:
     def set_up(self) -> None:
         done = self.player.run("bootstrap", "--yes", limit=1200)
         assert done.code == 0, done.err[-4000:]
-        self.settle()
+        killing.wait_for(lambda: self.node.settled(foreign=False), SETTLE_LIMIT, "the node's own services run")
         self.node.run(FOREIGN, limit=120.0)
         self.settle()
         cleaned = self.player.run("clean", limit=CLEAN_LIMIT)
