@@ -40,8 +40,10 @@ class CgroupMount:
 
 @dataclass
 class Use:
-    """Bytes, or None where nobody knows. `died` are ids of tasks, so that two looks do not count a death twice."""
+    """Bytes, or None where nobody knows. `died` are ids of tasks, so that two looks do not count a death twice; `image`
+    is what the service runs, so that its pull is found."""
 
+    image: str = ""
     memory_peak: int | None = None
     memory_limit: int | None = None
     disk: int | None = None
@@ -52,7 +54,7 @@ class Use:
 
 
 def note(client: Client, stack: str, answer: Answer, disk: bool = False, prefix: str = "") -> None:
-    """Sets the fact `resources`: {service: {memory_peak, memory_limit, disk, restarts, died}}, all of it as of now.
+    """Sets the fact `resources`: {service: {memory_peak, memory_limit, disk, restarts, died, image}}, as of now.
 
     Some milliseconds; with `disk`, which reads volumes, at most `DISK_SECONDS`. `prefix` goes before a service's name.
     """
@@ -172,8 +174,10 @@ def _bytes_of(entry: os.DirEntry[str], device: int, seen: set[tuple[int, int]], 
 
 
 def _of_service(service: Mapping[str, Any]) -> Use:
-    limits = (service["Spec"]["TaskTemplate"].get("Resources") or {}).get("Limits") or {}
-    return Use(memory_limit=int(limits.get("MemoryBytes") or 0) or None)
+    template = service["Spec"]["TaskTemplate"]
+    limits = (template.get("Resources") or {}).get("Limits") or {}
+    image = str(template["ContainerSpec"]["Image"]).partition("@")[0]
+    return Use(image=image, memory_limit=int(limits.get("MemoryBytes") or 0) or None)
 
 
 def _measure(client: Client, containers: Sequence[Mapping[str, Any]], found: Mapping[str, Use], disk: bool) -> None:

@@ -39,10 +39,9 @@ def render(result: dict[str, Any], events: Sequence[dict[str, Any]], run_dir: Pa
         "difference": words.difference,
         "remark": words.remark,
     }
-    times = [times for times in result["service_times"] if times["seconds"].keys() - {"pulled"}]
     return environment.get_template("report.html.j2").render(
         result=result,
-        times=sorted(times, key=lambda one: str(one["service"])),
+        times=sorted(result["service_times"], key=lambda one: str(one["service"])),
         chart=(chart := timeline.chart(clean.plain_data(list(events)))),
         kinds=_legend(chart),
         red=[item for tier in result["tiers"] for item in tier["assertions"] if item["outcome"] in words.RED],

@@ -60,32 +60,36 @@ class _Uses:
 def times(stream: Sequence[Event]) -> list[Times]:
     """In the order of the life. A tier that finds a service as an earlier one left it says nothing new of it.
 
-    Where a service was created several times in a tier, the last time counts, which is the one that came up.
+    Where a service was created several times in a tier, the last time counts, which is the one that came up. The pull
+    of its image stands in the tier that ran that image first.
     """
     known: set[tuple[str, str, float]] = set()
     found: dict[tuple[str, str], dict[str, float]] = {}
     for event, at in _moments(stream):
-        what, tier = event["what"], str(event.get("tier"))
-        for service in _services(event):
-            moment = (service, what, at)
-            if moment in known or tier not in TIERS:
-                continue
-            known.add(moment)
-            mine = found.setdefault((tier, service), {})
-            keeps_first = what == PULL and what in mine
-            mine[what] = min(mine[what], at) if keeps_first else max(mine.get(what, at), at)
+        what, tier, service = event["what"], str(event.get("tier")), str(event.get("service") or "")
+        moment = (service, what, at)
+        if what in (PULL, PULLED) or not service or tier not in TIERS or moment in known:
+            continue
+        known.add(moment)
+        mine = found.setdefault((tier, service), {})
+        mine[what] = max(mine.get(what, at), at)
+    rows = sorted(found.items(), key=lambda item: TIERS.index(item[0][0]))[:MOST]
+    pulled, images = _pull_moments(stream), _images(stream)
+    with_pull: set[tuple[str, str]] = set()
+    for (tier, service), mine in rows:
+        image = images.get((tier, service), "")
+        if (service, image) not in with_pull:
+            mine |= pulled.get(image, {})
+            with_pull.add((service, image))
     return [
-        Times(tier, service, dict(sorted(mine.items(), key=lambda item: MOMENTS.index(item[0]))), _seconds(mine))
-        for (tier, service), mine in sorted(found.items(), key=lambda item: TIERS.index(item[0][0]))
-    ][:MOST]
+        Times(tier, service, {what: mine[what] for what in MOMENTS if what in mine}, _seconds(mine))
+        for (tier, service), mine in rows
+    ]
 
 
 def pulls(stream: Sequence[Event]) -> list[Pull]:
     """Every image that was pulled, in the order in which the pulls began."""
-    moments: dict[str, dict[str, float]] = {}
-    for event, at in _moments(stream):
-        if event["what"] in (PULL, PULLED):
-            moments.setdefault(_image(event), {})[event["what"]] = at
+    moments = _pull_moments(stream)
     each: dict[str, Mapping[str, Any]] = {}
     for event in stream:
         value = event.get("value")
@@ -138,16 +142,25 @@ def _moments(stream: Sequence[Event]) -> Iterator[tuple[Event, float]]:
             yield event, at
 
 
-def _services(event: Event) -> list[str]:
-    """A pull may be for several services; one that names none is of its image only."""
-    names = str(event.get("service") or "")
-    if event["what"] in (PULL, PULLED) and names in ("", event.get("image")):
-        return []
-    return [name for name in names.split(", ") if name and not ("/" in name or ":" in name)]
+def _pull_moments(stream: Sequence[Event]) -> dict[str, dict[str, float]]:
+    """{image: {pull, pulled}}: the moments whose `service` is an image."""
+    found: dict[str, dict[str, float]] = {}
+    for event, at in _moments(stream):
+        if event["what"] in (PULL, PULLED):
+            found.setdefault(str(event.get("service") or ""), {})[event["what"]] = at
+    return found
 
 
-def _image(event: Event) -> str:
-    return str(event.get("image") or event.get("service") or "")
+def _images(stream: Sequence[Event]) -> dict[tuple[str, str], str]:
+    """{(tier, service): image}, from the looks at what services use."""
+    found = {}
+    for event in stream:
+        value = event.get("value")
+        if event.get("type") == "fact" and event.get("name") == FACT and isinstance(value, Mapping):
+            for service, use in value.items():
+                if isinstance(use, Mapping) and isinstance(use.get("image"), str):
+                    found[str(event.get("tier")), str(service)] = str(use["image"])
+    return found
 
 
 def _seconds(moments: Mapping[str, float]) -> dict[str, float]:

@@ -137,7 +137,7 @@ class Docker:
 
 def service(name: str, memory: int = 0) -> dict[str, Any]:
     limits = {"Limits": {"MemoryBytes": memory}} if memory else {}
-    template = {"ContainerSpec": {"Image": "i"}, "Resources": limits}
+    template = {"ContainerSpec": {"Image": f"registry.test/i:1@sha256:{ID}"}, "Resources": limits}
     return {"ID": name, "Spec": {"Name": f"{STACK}_{name}", "Mode": {"Replicated": {}}, "TaskTemplate": template}}
 
 
@@ -159,9 +159,10 @@ def noted(docker: Docker, **more: Any) -> dict[str, Any]:
 
 def test_what_is_noted_of_a_stack(node: Path) -> None:
     put(node, memory_peak="5000000")
+    both = {"image": "registry.test/i:1", "disk": None}
     assert noted(Docker()) == {
-        "app": {"memory_peak": 5_000_000, "memory_limit": 64_000_000, "disk": None, "restarts": 1, "died": ["a1"]},
-        "db": {"memory_peak": None, "memory_limit": None, "disk": None, "restarts": 0, "died": []},
+        "app": {**both, "memory_peak": 5_000_000, "memory_limit": 64_000_000, "restarts": 1, "died": ["a1"]},
+        "db": {**both, "memory_peak": None, "memory_limit": None, "restarts": 0, "died": []},
     }
 
 

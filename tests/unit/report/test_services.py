@@ -39,20 +39,34 @@ def test_the_try_that_came_up_counts() -> None:
     assert only.seconds["healthy"] == 4.1
 
 
-def test_pulls_belong_to_services_and_to_images() -> None:
-    stream = [
-        moment("prepare", "app, worker", "pull", START, image="r/a:1"),
-        moment("prepare", "app, worker", "pulled", START + 3, image="r/a:1"),
-        moment("prepare", "r/b:1", "pull", START + 1),
-        fact("prepare", "pulled", {"each": {"r/a:1": {"bytes": 10, "size": 30, "seconds": 2.5}, "r/c:1": {}}}),
+def test_a_pull_stands_where_its_image_came_up() -> None:
+    """The base's image in the install, the head's in the upgrade; one that both have, in the install only."""
+    looks = [
+        fact(tier, "resources", {"app": {"image": f"r/a:{number}"}, "db": {"image": "r/db:1"}})
+        for tier, number in (("install", 1), ("upgrade", 2))
     ]
-    assert [(one.service, one.seconds) for one in services.times(stream)] == [
-        ("app", {"pulled": 3.0}), ("worker", {"pulled": 3.0}),
+    moments = [
+        moment("prepare", image, what, START - 60 + at)
+        for image, begins, takes in (("r/a:1", 0, 3), ("r/a:2", 3, 5), ("r/db:1", 0, 8))
+        for what, at in (("pull", begins), ("pulled", begins + takes))
+    ]
+    up = [*came_up("install", START), *came_up("install", START, "db"), *came_up("upgrade", START + 20),
+          *came_up("upgrade", START + 20, "db")]  # fmt: skip
+    found = {(one.tier, one.service): one.seconds.get("pulled") for one in services.times([*moments, *up, *looks])}
+    assert found == {("install", "app"): 3, ("install", "db"): 8, ("upgrade", "app"): 5, ("upgrade", "db"): None}
+
+
+def test_every_pull_is_told() -> None:
+    stream = [
+        moment("prepare", "r/a:1", "pull", START), moment("prepare", "r/a:1", "pulled", START + 3),
+        moment("prepare", "nginx", "pull", START + 1),
+        fact("prepare", "pulled", {"each": {"r/a:1": {"bytes": 10, "size": 30, "seconds": 2.5}, "r/c:1": {}}}),
     ]  # fmt: skip
     first, second, third = services.pulls(stream)
     assert (first.image, first.seconds, first.bytes, first.size) == ("r/a:1", 2.5, 10, 30)
-    assert (second.image, second.seconds) == ("r/b:1", None)
+    assert (second.image, second.seconds) == ("nginx", None)
     assert (third.image, third.start) == ("r/c:1", None)
+    assert services.times(stream) == []
 
 
 def use(peak: int | None, died: list[str] = [], disk: int | None = None) -> dict[str, Any]:  # noqa: B006

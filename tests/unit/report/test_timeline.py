@@ -24,8 +24,8 @@ def life() -> list[dict[str, Any]]:
     """100 s: a pull of 10, then an app that starts within 1 s, is healthy after 5 and ready after 9."""
     return [
         task("prepare", START + 20, "ok", start=START),
-        moment("prepare", "app", "pull", START + 5, image="registry.test/team/nginx:1"),
-        moment("prepare", "app", "pulled", START + 15, image="registry.test/team/nginx:1"),
+        moment("prepare", "registry.test/team/nginx:1", "pull", START + 5),
+        moment("prepare", "registry.test/team/nginx:1", "pulled", START + 15),
         task("install", START + 100, "failed", start=START + 20),
         wait("docker", START + 20, START + 30),
         *[moment("install", "app", what, START + 20 + at)
