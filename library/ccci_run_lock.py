@@ -29,6 +29,18 @@ options:
     description: Whether the run makes a backup, so that the node needs a backup service.
     type: bool
     default: true
+  verify_names:
+    description: Whether the names below the wildcard domain must lead to the node, because the inventory names no other
+      way to its ingress.
+    type: bool
+    default: false
+  address:
+    description: By which address the controller reaches the node; for O(verify_names).
+    type: str
+    default: ""
+  clock:
+    description: The controller's time, in seconds since the epoch. Filled in by the action plugin at each call.
+    type: float
   resources:
     description: What the recipe needs, C(memory) and C(disk) in bytes.
     type: dict
@@ -98,6 +110,9 @@ ARGUMENT_SPEC = {
     "run": {"type": "str"},
     "wait": {"type": "int", "default": 600},
     "backupbot": {"type": "bool", "default": True},
+    "verify_names": {"type": "bool", "default": False},
+    "address": {"type": "str", "default": ""},
+    "clock": {"type": "float"},
     "resources": {"type": "dict", "default": {}},
     "holder": {"type": "dict", "default": {}},
     "gone": {"type": "list", "elements": "str", "default": []},
@@ -170,11 +185,13 @@ def prepare(module: AnsibleModule, client: Client, answer: Answer, scope: dict, 
     objects = inventory.snapshot(client, teardown.node_dir(scope) / "abra")
     resources = arguments["resources"]
     need = preflight.Need(resources.get("memory") or 0, resources.get("disk") or 0, arguments["backupbot"])
-    found = preflight.problems(client, scope, need, objects, journals)
+    seen = preflight.Seen(arguments["verify_names"], arguments["address"], arguments["clock"])
+    found = preflight.problems(client, scope, need, seen, objects, journals)
     if found:
         answer.result(
             RESULT, "error", expected="; ".join(one.expected for one in found),
             observed="; ".join(one.observed for one in found), hint="; ".join(dict.fromkeys(one.hint for one in found)),
+            evidence="\n".join(f"expected {one.expected}; observed {one.observed}. {one.hint}" for one in found),
             failure_id=next((one.failure_id for one in found if one.failure_id), None),
         )  # fmt: skip
         answer.leave(module, operation=[RESULT])
