@@ -1,12 +1,18 @@
-"""Records results that the playbook itself knows, in the shape of every module. Runs on the controller only."""
+"""Records results that the playbook itself knows, in the shape of every module. Runs on the controller only.
+
+`failure` {file, id, unless_judged} is for a `rescue`: what ended the tasks of that file. `id` is the result's, by
+default the name of the task; `unless_judged`: nothing is recorded when a module has recorded a bad result of its own.
+"""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ccci import failed_task
 from ccci.actions import own_variables, record, run_dir_of
 
 
@@ -19,6 +25,20 @@ class ActionModule(ActionBase):
         ours = own_variables(self._templar, task_vars or {})
         run_dir = run_dir_of(ours)
         answer = {key: self._task.args[key] for key in ("results", "facts") if key in self._task.args}
+        if failure := self._task.args.get("failure"):
+            answer["results"] = [*answer.get("results", []), *_ended(failure, task_vars or {})]
         if run_dir is not None:
             record(run_dir, answer, ours, time.time())
         return {"changed": False, "ccci": answer}
+
+
+def _ended(failure: dict[str, Any], variables: dict[str, Any]) -> list[dict[str, Any]]:
+    """Ansible's variables about the task are read as they are, for they hold templates. It sets none for a file that
+    cannot be included: then they are another task's."""
+    file = Path(failure["file"])
+    if not file.is_file():
+        return [{"id": failure.get("id") or file.name, **failed_task.missing(str(file))}]
+    task, result = variables["ansible_failed_task"], variables["ansible_failed_result"]
+    if failure.get("unless_judged") and failed_task.judged(result):
+        return []
+    return [{"id": failure.get("id") or task["name"], **failed_task.ended_by(task, result)}]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ccci.errors import UsageError
-from ccci.plan.expected import Shape, expected
+from ccci.plan.expected import HOOK_TIERS, Shape, expected
 from ccci.plan.load import OVERLAY, Materials, Request, load
 from ccci.plan.markers import Marker, choose_marker
 from ccci.plan.recipe_settings import Probe
@@ -23,11 +23,6 @@ NODE_RUNS = "/var/lib/ccci/runs"
 OTHER_LIMIT = 600  # seconds, of steps whose limit no setting gives: the default of ccci.actions
 LEASE_MARGIN = 120  # seconds
 Plan = dict[str, Any]
-# A hook of a tier that is not planned would prepare what nobody looks at.
-_HOOK_TIERS = {
-    "pre_upgrade": "upgrade", "pre_backup": "backup", "pre_restore": "restore", "post_restore": "restore",
-    "setup_custom": "custom",
-}  # fmt: skip
 
 
 def build_plan(request: Request, settings: Settings) -> Plan:
@@ -45,11 +40,15 @@ def plan_of(materials: Materials) -> Plan:
     ready = [probe for probe in materials.recipe.ready if not (from_base and probe.since == "upgrade")]
     judged_at_install = not (from_base and materials.recipe.health.since == "upgrade")
     tests = [test for test in materials.tests if "custom" not in unplanned]
+    # A hook of a tier that is not planned would prepare what nobody looks at.
+    hooks = {name: path for name, path in materials.hooks.items() if HOOK_TIERS[name] not in unplanned}
     shape = Shape(
         tags=tags,
         unplanned=unplanned,
         marker=marker.kind != "none",
         ready=bool(ready),
+        ready_head=bool(materials.recipe.ready),
+        hooks=tuple(hooks),
         gates=bool(materials.recipe.pre_upgrade),
         page=materials.recipe.health.kind == "http",
         health_from_install=judged_at_install,
@@ -85,7 +84,7 @@ def plan_of(materials: Materials) -> Plan:
         "timeouts": dataclasses.asdict(materials.recipe.timeouts),
         "resources": {"memory": materials.recipe.memory, "disk": materials.recipe.disk},
         "tests": [{"id": test.id, "kind": test.kind, "path": test.path, "from": test.since} for test in tests],
-        "hooks": {name: path for name, path in materials.hooks.items() if _HOOK_TIERS.get(name) not in unplanned},
+        "hooks": hooks,
         "untrusted_tests": []
         if materials.pr_tests_trusted
         else [printable(path).replace("\n", "�") for path in sorted(materials.pr_files)],
@@ -167,7 +166,9 @@ def _scope(materials: Materials) -> dict[str, Any]:
     app = {
         "name": "app", "recipe": materials.request.recipe, "domain": materials.domain, "stack": materials.stack,
     }  # fmt: skip
-    limits = dataclasses.asdict(materials.recipe.timeouts).values()
+    limits = materials.recipe.timeouts
+    silences = [*dataclasses.asdict(limits).values(), silence(materials.recipe.ready, limits.deploy)]
+    silences += [silence(probes, limits.upgrade) for probes in (materials.recipe.ready, materials.recipe.pre_upgrade)]
     return {
         "run": materials.run_id,
         "recipe": materials.request.recipe,
@@ -176,9 +177,19 @@ def _scope(materials: Materials) -> dict[str, Any]:
         "node_dir": f"{NODE_RUNS}/{materials.run_id}",
         "server": SERVER,
         "apps": [app],
-        "lease": max(OTHER_LIMIT, *limits) + LEASE_MARGIN,
+        "lease": max(OTHER_LIMIT, *silences) + LEASE_MARGIN,
         "deploys": 1,
     }
+
+
+def silence(probes: Sequence[Probe], limit: int) -> int:
+    """The longest that a list of probes may take, in seconds. Those of one kind share `limit`, own limits add to it."""
+    kinds = [
+        [probe for probe in probes if probe.url], [probe for probe in probes if probe.tcp is not None],
+        [probe for probe in probes if probe.command],
+    ]  # fmt: skip
+    shared = sum(limit for kind in kinds if any(probe.within is None for probe in kind))
+    return shared + sum(probe.within or 0 for probe in probes)
 
 
 def _app(materials: Materials) -> dict[str, Any]:
@@ -202,20 +213,40 @@ def _checks(materials: Materials, ready: list[Probe], judged_at_install: bool) -
         health["host"] = renderer.text(recipe.health.host, recipe.place("health", "host"))
     return {
         "health": health,
-        "ready": [_probe(materials, probe, "ready") for probe in ready],
-        "gates": {"pre_upgrade": [_probe(materials, probe, "gates") for probe in recipe.pre_upgrade]},
+        "ready": {
+            "install": [_probe(materials, probe, "ready", recipe.ready.index(probe)) for probe in ready],
+            "head": [_probe(materials, probe, "ready", index) for index, probe in enumerate(recipe.ready)],
+        },
+        "gates": {
+            "pre_upgrade": [
+                _probe(materials, probe, "gates", "pre_upgrade", index)
+                for index, probe in enumerate(recipe.pre_upgrade)
+            ]
+        },
     }
 
 
-def _probe(materials: Materials, probe: Probe, key: str) -> dict[str, Any]:
-    """A check in the shape of ccci_assert_http: what the file does not say is left out."""
-    written = {
-        "url": materials.renderer.text(probe.url, materials.recipe.place(key)),
-        "status": list(probe.status),
-        "json": probe.json,
-        "text": probe.text,
-        "successes": probe.successes,
-    }
+def _probe(materials: Materials, probe: Probe, *path: str | int) -> dict[str, Any]:
+    """A check in the shape of its module: what the file does not say is left out. UsageError for a command in a service
+    that neither version has."""
+    place, render = materials.recipe.place(*path), materials.renderer
+    written: dict[str, Any] = {"successes": probe.successes, "within": probe.within}
+    if probe.tcp is not None:
+        host = render.text(probe.tcp["host"], place) if "host" in probe.tcp else materials.domain
+        written |= {"host": host, "port": probe.tcp["port"]}
+    elif probe.command:
+        known = sorted({service.name for stack in _stacks(materials) for service in stack.services})
+        if known and probe.service not in known:
+            raise UsageError(
+                f"{place}: the recipe has no service {probe.service!r}", expected=f"one of {', '.join(known)}"
+            )
+        argv = render.data(list(probe.command), place)
+        written |= {"service": probe.service, "argv": argv, "stdout_contains": probe.stdout}
+    else:
+        written |= {
+            "url": render.text(probe.url or "", place), "status": list(probe.status), "json": probe.json,
+            "text": probe.text, "content_type": probe.content_type,
+        }  # fmt: skip
     return {name: value for name, value in written.items() if value is not None}
 
 
@@ -226,7 +257,7 @@ def _notes(materials: Materials, left_out: list[Probe]) -> list[str]:
         if side is not None and side.problem:
             notes.append(f"{name}: {printable(side.problem)}")
     base = materials.base.version if materials.base else None
-    notes += [f"{probe.url} is not asked for the base version {base}" for probe in left_out]
+    notes += [f"{probe.told()} is not asked of the base version {base}" for probe in left_out]
     if materials.tests_dir is None:
         notes.append(f"no folder recipe_tests/{materials.request.recipe}: generic assertions only, no functional test")
     return notes

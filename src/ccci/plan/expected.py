@@ -29,13 +29,16 @@ class Expected:
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides which ids there are. `unplanned` are tiers that cannot or shall not be judged at all."""
+    """What decides which ids there are. `unplanned` are tiers that cannot or shall not be judged at all. `ready` are
+    probes of the version that is installed first, `ready_head` those of the ref under test."""
 
     tags: tuple[str, ...] = ("all",)
     unplanned: tuple[str, ...] = ()
     marker: bool = True
     ready: bool = False
+    ready_head: bool = False
     gates: bool = False
+    hooks: tuple[str, ...] = ()
     page: bool = True
     health_from_install: bool = True
     tests: tuple[str, ...] = ()
@@ -57,17 +60,20 @@ _GENERIC = (
     Expected("prepare.compose_valid", OPERATION, "The compose files are valid"),
     Expected("prepare.policy", OPERATION, "The compose files ask for nothing forbidden"),
     Expected("prepare.images_pulled", OPERATION, "Every image can be pulled"),
+    Expected("install.pre_install", OPERATION, "The hook pre_install ran", _EVERY_LATER),
     Expected("install.deploy", OPERATION, "The app is deployed", _EVERY_LATER),
     Expected("install.converged", OPERATION, "All services have converged", _EVERY_LATER),
     Expected("install.no_restart_loop", ASSERTION, "No service restarts again and again"),
     Expected("install.health", ASSERTION, "The app answers its health check"),
     Expected("install.certificate", ASSERTION, "The TLS certificate is for the app's domain"),
-    Expected("install.ready", ASSERTION, "The ready probes answer"),
+    Expected("install.ready", OPERATION, "The ready probes hold", _EVERY_LATER),
     Expected("install.page", ASSERTION, "A browser shows the page"),
     Expected("upgrade.marker_seeded", OPERATION, "The marker is written", ("backup", "restore")),
     Expected("upgrade.gates", OPERATION, "The gates before the upgrade are open"),
+    Expected("upgrade.pre_upgrade", OPERATION, "The hook pre_upgrade ran"),
     Expected("upgrade.deploy", OPERATION, "The app is redeployed in place at the ref under test"),
     Expected("upgrade.converged", OPERATION, "All services have converged again"),
+    Expected("upgrade.ready", ASSERTION, "The ready probes hold after the upgrade"),
     Expected("upgrade.commit", ASSERTION, "The stack runs the commit under test"),
     Expected("upgrade.images_changed", ASSERTION, "Image digests changed, or the upgrade says that it is a no-op"),
     Expected("upgrade.update_completed", ASSERTION, "Swarm completed the update without a rollback"),
@@ -75,20 +81,30 @@ _GENERIC = (
     Expected("upgrade.secrets_kept", ASSERTION, "The secrets are the same as before"),
     Expected("upgrade.marker_survived", ASSERTION, "The marker survived the upgrade"),
     Expected("upgrade.health", ASSERTION, "The app answers its health check after the upgrade"),
+    Expected("backup.pre_backup", OPERATION, "The hook pre_backup ran", ("restore",)),
     Expected("backup.marker_present", ASSERTION, "The marker is there before the backup"),
     Expected("backup.survey", OPERATION, "At least one service is backed up", ("restore",)),
     Expected("backup.snapshot", OPERATION, "A snapshot was made", ("restore",)),
     Expected("backup.paths", ASSERTION, "The snapshot holds the expected paths"),
+    Expected("restore.pre_restore", OPERATION, "The hook pre_restore ran"),
     Expected("restore.mutated", OPERATION, "The marker was changed after the backup"),
     Expected("restore.run", OPERATION, "The backup was restored"),
+    Expected("restore.post_restore", OPERATION, "The hook post_restore ran"),
     Expected("restore.converged", OPERATION, "All services run after the restore"),
+    Expected("restore.ready", ASSERTION, "The ready probes hold after the restore"),
     Expected("restore.marker_back", ASSERTION, "The backed-up marker is back"),
     Expected("restore.health", ASSERTION, "The app answers its health check after the restore"),
     Expected("restore.write_ready", ASSERTION, "The app's data can be written again"),
+    Expected("custom.setup_custom", OPERATION, "The hook setup_custom ran"),
     Expected("teardown.removed", OPERATION, "Nothing of the run is left on the node"),
     Expected("teardown.deploy_count", ASSERTION, "The app was deployed exactly once"),
     Expected("teardown.no_secret_leak", ASSERTION, "No secret can be read in the run's files"),
 )
+# The id of a hook is <tier>.<hook>.
+HOOK_TIERS = {
+    "pre_install": "install", "pre_upgrade": "upgrade", "pre_backup": "backup", "pre_restore": "restore",
+    "post_restore": "restore", "setup_custom": "custom",
+}  # fmt: skip
 MARKER_IDS = (
     "upgrade.marker_seeded", "upgrade.marker_survived", "backup.marker_present", "restore.mutated",
     "restore.marker_back",
@@ -120,6 +136,9 @@ def _applies(item: Expected, shape: Shape, wanted: Sequence[str]) -> bool:
         "install.certificate": shape.page,
         "install.health": shape.health_from_install,
         "upgrade.gates": shape.gates,
+        "upgrade.ready": shape.ready_head,
+        "restore.ready": shape.ready_head,
+        **{f"{tier}.{hook}": hook in shape.hooks for hook, tier in HOOK_TIERS.items()},
     }
     if not optional.get(item.id, True):
         return False

@@ -24,6 +24,7 @@ class Health:
     status: tuple[int, ...] = (200,)
     json: Mapping[str, Any] | None = None
     text: str | None = None
+    content_type: str | None = None
     port: int | None = None
     host: str | None = None
     since: str = "base"  # `from` in the file: base, or upgrade when the base version cannot be judged this way
@@ -31,14 +32,27 @@ class Health:
 
 @dataclass(frozen=True)
 class Probe:
-    """An address that must answer `successes` times in a row."""
+    """What must hold `successes` times in a row: an address (`url` …), a port (`tcp` {port, host}), or a `command` in a
+    `service`. `within` is in seconds; None: the limit of the tier that asks."""
 
-    url: str
+    url: str | None = None
     status: tuple[int, ...] = (200,)
     json: Mapping[str, Any] | None = None
     text: str | None = None
+    content_type: str | None = None
+    tcp: Mapping[str, Any] | None = None
+    command: tuple[str, ...] = ()
+    service: str | None = None
+    stdout: str | None = None
     successes: int = 1
+    within: int | None = None
     since: str = "base"
+
+    def told(self) -> str:
+        """In words, for people."""
+        if self.tcp is not None:
+            return f"port {self.tcp['port']} of {self.tcp.get('host', 'the app')}"
+        return self.url or f"`{' '.join(self.command)}` in {self.service}"
 
 
 @dataclass(frozen=True)
@@ -139,6 +153,12 @@ def _settings(data: Mapping[str, Any], file: yaml_file.YamlFile) -> RecipeSettin
 
 
 def _cross_checks(settings: RecipeSettings) -> None:
+    for index, probe in enumerate(settings.pre_upgrade):
+        if probe.since == "upgrade":
+            raise UsageError(
+                f"{settings.place('gates', 'pre_upgrade', index)}: a gate before the upgrade asks the base version",
+                observed="from: upgrade", next_step="Put it under `ready`, which is asked again after the upgrade",
+            )  # fmt: skip
     names = [dep.name for dep in settings.deps]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -165,6 +185,8 @@ def _judged(written: Mapping[str, Any]) -> dict[str, Any]:
     values = {("since" if key == "from" else key): value for key, value in written.items()}
     if "status" in values:
         values["status"] = tuple(values["status"])
+    if "command" in values:
+        values["command"] = tuple(values["command"])
     return values
 
 

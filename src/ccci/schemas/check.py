@@ -40,6 +40,13 @@ def _explain(error: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
     elif error.validator == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
         yield path, f"needs {' and '.join(map(repr, missing))}"
+    elif error.validator == "oneOf" and all(list(choice) == ["required"] for choice in error.validator_value):
+        yield path, "needs exactly one of " + ", ".join(repr(choice["required"][0]) for choice in error.validator_value)
+    elif error.validator == "dependentRequired":
+        for key, needed in error.validator_value.items():
+            missing = [other for other in needed if other not in error.instance]
+            if key in error.instance and missing:
+                yield (*path, key), f"{key!r} only goes with {' and '.join(map(repr, missing))}"
     elif error.validator == "enum":
         near = difflib.get_close_matches(str(error.instance), [str(value) for value in error.validator_value], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

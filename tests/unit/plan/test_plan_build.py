@@ -149,14 +149,6 @@ def test_an_unknown_name_in_a_template_is_refused_with_its_place(world):
     assert "domain" in error.value.next_step
 
 
-def test_a_probe_from_the_upgrade_on_is_not_asked_of_the_base(world):
-    world.write("recipe.yml", 'ready: [{url: "https://{{ domain }}/new", from: upgrade}]\n')
-    assert world.plan()["ready"] == []
-    assert "install.ready" not in ids(world.plan())
-    assert "is not asked for the base version" in world.plan()["notes"][0]
-    assert "install.ready" in ids(world.plan(tags=("install",))), "then the head itself is installed"
-
-
 def test_a_markers_service_that_does_not_exist_is_named_before_the_run(world):
     world.write("recipe.yml", "marker: {kind: postgres, service: db}\n")
     with pytest.raises(UsageError, match="no service 'db'") as error:

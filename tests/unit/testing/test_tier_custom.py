@@ -31,6 +31,7 @@ FILES = {
     "asserts": "- name: Assert that one is one\n  ansible.builtin.assert: {that: 1 == 1}\n",
     "refutes": "- name: Assert that one is two\n  ansible.builtin.assert: {that: 1 == 2}\n",
     "undefined": "- name: Use what is not there\n  ansible.builtin.debug: {msg: '{{ nowhere.at_all }}'}\n",
+    "hangs": "- name: Wait for news\n  ansible.builtin.command: tail -f /dev/null\n",
     "nothing": "- name: Only talk\n  ansible.builtin.debug: {msg: hello}\n",
     "rescued": """
 - name: Try
@@ -45,7 +46,7 @@ FILES = {
 }
 EXPECTED = {
     "good": ["pass"], "wrong": ["fail"], "gate": ["fail"], "option": ["error"], "asserts": ["pass"],
-    "refutes": ["fail"], "undefined": ["error"], "gone": ["error"], "nothing": [], "rescued": ["pass"],
+    "refutes": ["fail"], "undefined": ["error"], "gone": ["error"], "hangs": ["fail"], "nothing": [], "rescued": ["pass"],
     "last": ["pass"],
 }  # fmt: skip
 PLAY = """
@@ -76,7 +77,7 @@ def play(folder: Path, site: Site, *options: str) -> tuple[int, list[events.Even
             path.write_text(FILES[name])
     plan: dict[str, Any] = {
         "run": {"id": "r", "dir": str(folder)}, "app": {"domain": "d", "stack": "s"}, "head": {"version": None},
-        "recipe": {"name": "demo"}, "hooks": {}, "timeouts": {}, "tests": tests, "url": site.url().rstrip("/"),
+        "recipe": {"name": "demo"}, "hooks": {}, "timeouts": {"custom": 20}, "tests": tests, "url": site.url().rstrip("/"),
         "ca_file": site.ca_file,
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
@@ -103,3 +104,7 @@ def test_every_test_has_its_say(site: Site, tmp_path: Path) -> None:
         assert code == 0, output
         refuted = next(event for event in stream if event.get("id") == "demo.refutes")
         assert (refuted["check"], refuted["tier"]) == ("Assert that one is two", "custom")
+        gone, hangs = (next(e for e in stream if e.get("id") == f"demo.{name}") for name in ("gone", "hangs"))
+        assert (gone["failure_id"], gone["check"]) == ("stale-checkout", "gone.yml")
+        assert (hangs["failure_id"], hangs["check"]) == ("interactive-hang", "Wait for news")
+        assert hangs["observed"].startswith("`tail -f /dev/null` was still running after 20 s")
