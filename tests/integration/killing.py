@@ -97,7 +97,7 @@ def play_until(player: Player, tier: str) -> Command:
 def reach(command: Command, tier: str) -> None:
     """Returns at the first event of a tier. AssertionError when the command ends before, or takes too long."""
     deadline = time.monotonic() + REACH_LIMIT
-    while not any(event.get("tier") == tier for event in command.events()):
+    while not any(event["type"] == "begin" and event.get("tier") == tier for event in command.events()):
         if command.ended:
             raise AssertionError(f"the play ended before {tier}\n{command.output()[-4000:]}")
         if time.monotonic() > deadline:

@@ -159,7 +159,8 @@ class Soak:
         played = command.end(END_LIMIT)
         assert played.code == 0, played.out + played.err
         events = command.events()
-        first = {tier: min(e["at"] for e in events if e.get("tier") == tier) for tier in killing.TIERS}
+        begun = [e for e in events if e["type"] == "begin"]
+        first = {tier: min(e["at"] for e in begun if e.get("tier") == tier) for tier in killing.TIERS}
         marks = [began, *(first[tier] for tier in killing.TIERS), events[-1]["at"]]
         names = (START, *killing.TIERS)
         return {name: round(marks[i + 1] - marks[i], 2) for i, name in enumerate(names)}
@@ -447,6 +448,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only ways whose name contains this")
     parser.add_argument("--table", action="store_true", help="print the table of docs/soak.md, and stop there")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs is then ended, too
     folder = Path(os.environ.get("CCCI_RUNS_DIR") or "runs").resolve() / "soak"
     folder.mkdir(parents=True, exist_ok=True)
     head, rows = read_book(folder / "soak.jsonl")
