@@ -33,7 +33,7 @@ class Command:
         with out, err:
             self.process = subprocess.Popen(
                 player.command(*words), cwd=PROJECT, env=player.environment,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, preexec_fn=_hear_signals,
             )  # fmt: skip
 
     @property
@@ -81,6 +81,12 @@ class Command:
         """Its output is not needed any more."""
         for path in self._files:
             path.unlink(missing_ok=True)
+
+
+def _hear_signals() -> None:
+    """What runs in the background of a shell ignores SIGINT, and so would its children."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def play(player: Player, *words: str) -> Command:
