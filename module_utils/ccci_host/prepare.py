@@ -19,7 +19,7 @@ from .checkout import Tree
 from .compose import ComposeError
 from .docker import Client
 from .policy import Finding, Port
-from .sides import OVERLAY, Side, Wishes, env_before_upgrade, read_side, sample_of
+from .sides import OVERLAY, Side, Wishes, env_before_upgrade, read_side, sample_of, undefined_dependencies
 from .traefik_labels import app_of
 
 VALID, POLICY = OPERATIONS = ("prepare.compose_valid", "prepare.policy")
@@ -154,7 +154,12 @@ def _read_sides(order: Order, base: Tree | None, head: Tree, answer: Answer) -> 
     found = Sides(read_base, upgraded, fresh)
     told = [f"{name}: {', '.join(one.files)} with {counted(len(one.deployed.services), 'service')}"
             for name, one in (("base", read_base), ("head", upgraded)) if one]  # fmt: skip
-    answer.result(VALID, "pass", expected="compose files that Docker takes", observed="; ".join(told))
+    notes = [f"{name}: {note}" for name, one in (("base", read_base), ("head", upgraded), ("head", fresh)) if one
+             for note in undefined_dependencies(one.deployed)]  # fmt: skip
+    answer.result(
+        VALID, "pass", expected="compose files that Docker takes", observed="; ".join(told),
+        evidence="\n".join(dict.fromkeys(notes)) or None,
+    )  # fmt: skip
     return found
 
 
@@ -209,26 +214,29 @@ def _accepted(answer: Answer, noted: Sequence[Finding], has_base: bool) -> bool:
 
 
 def _node_has(sides: Sides, taken: Mapping[Port, str], answer: Answer) -> bool:
-    """What the recipe may ask for, but this node cannot give: the node's fault, said before the deploy."""
+    """What the recipe may ask for, but this node cannot give: the node's fault, all of it said before the deploy."""
+    ports, mounts, services = list[str](), list[str](), list[str]()
     for side in (sides.base, sides.head, sides.fresh):
         if side is None:
             continue
-        for demand in policy.collisions(side.recipe, taken):
-            answer.result(
-                POLICY, "error", expected="free ports", observed=f"{_place(side, demand.path)}: {demand.detail}",
-                hint="Free the port on the node, or play the recipe on another one",
-            )  # fmt: skip
-            return False
+        ports += [f"{_place(side, demand.path)}: {demand.detail}" for demand in policy.collisions(side.recipe, taken)]
         for service, source, path in policy.bind_sources(side.recipe):
             if not Path(source).exists():
-                answer.result(
-                    POLICY, "error", expected=f"{source} on the node, which service {service} mounts",
-                    observed=f"{_place(side, path)}: there is no {source} on this node", service=service,
-                    failure_id="missing-bind-source",
-                    hint="`ccci bootstrap` makes /etc/timezone and /etc/localtime; other paths are the operator's",
-                )  # fmt: skip
-                return False
-    return True
+                services.append(service)
+                mounts.append(f"{_place(side, path)}: service {service} mounts {source}, which this node does not have")
+    if not ports and not mounts:
+        return True
+    expected = ["free ports"] if ports else []
+    hints = ["Free the port on the node, or play the recipe on another one"] if ports else []
+    if mounts:
+        expected.append("every path of the node that a service mounts")
+        hints.append("`ccci bootstrap` makes /etc/timezone and /etc/localtime; other paths are the operator's")
+    answer.result(
+        POLICY, "error", expected="; ".join(expected), observed="; ".join(dict.fromkeys(ports + mounts)),
+        service=services[0] if services else None, failure_id="missing-bind-source" if mounts else "port-taken",
+        hint="; ".join(hints),
+    )  # fmt: skip
+    return False
 
 
 def _place(side: Side, path: policy.Path) -> str:

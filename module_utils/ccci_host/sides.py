@@ -80,6 +80,19 @@ def read_side(tree: Tree, own_text: str, wishes: Wishes) -> Side:
     return Side(tree.commit, text, env, files, overlays, recipe, deployed)
 
 
+def undefined_dependencies(stack: Stack) -> list[str]:
+    """`depends_on` that names no service, each with its place. Swarm ignores the key; other tools stop at it, and then
+    do not even list the images."""
+    return [
+        "{}:{}: bad-depends-on: service {} depends on undefined service {!r}; swarm ignores it".format(
+            *stack.line_of(("services", service.name, "depends_on", index)), service.name, needed
+        )
+        for service in stack.services.values()
+        for index, needed in enumerate(service.raw.get("depends_on") or [])
+        if needed not in stack.services
+    ]
+
+
 def _is_compose(path: str) -> bool:
     return path.rpartition("/")[2].startswith("compose") and path.endswith((".yml", ".yaml"))
 

@@ -95,6 +95,19 @@ def test_a_base_that_is_wrong_is_the_recipes_fault_too(tmp_path: Path) -> None:
     assert run.observed("prepare.compose_valid").startswith("base (1.0.0+1): compose.yml:1: has no services")
 
 
+def test_an_undefined_service_in_depends_on_is_noted_and_every_image_is_read(tmp_path: Path) -> None:
+    head = COMPOSE.replace("    image: example/web:1\n", "    image: example/web:2\n    depends_on: [db, sidekiq]\n")
+    head = head.replace("services:\n", "services:\n  db: {image: example/db:1}\n")
+    run = Run(tmp_path, BASE, {"compose.yml": head})
+    assert run.outcomes == GREEN
+    line = head.splitlines().index("    depends_on: [db, sidekiq]") + 1
+    assert run.results["prepare.compose_valid"]["evidence"] == (
+        f"head: compose.yml:{line}: bad-depends-on: service app depends on undefined service 'sidekiq'; "
+        "swarm ignores it"
+    )
+    assert sorted(run.answer.facts["images"]["head"]) == ["example/db:1", "example/web:2"]
+
+
 def test_each_side_has_its_own_compose_files_and_env(tmp_path: Path) -> None:
     ports = 'version: "3.8"\nservices: {app: {image: "example/${WEB:-plain}:2"}}\n'
     head = {"compose.more.yml": ports, ".env.sample": SAMPLE + "COMPOSE_FILE=compose.yml:compose.more.yml\nWEB=new\n"}
@@ -233,6 +246,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert new.outcomes["prepare.policy"] == "fail"
     old = Run(tmp_path / "b", {**BASE, **ports}, {"README.md": "x"}, taken=taken)
     assert old.outcomes["prepare.policy"] == "error"  # the recipe did nothing wrong, this node is in use
+    assert old.results["prepare.policy"]["failure_id"] == "port-taken"
     assert "service other_app has" in old.observed("prepare.policy")
 
 
@@ -241,7 +255,16 @@ def test_a_bind_source_that_the_node_lacks(tmp_path: Path) -> None:
     run = Run(tmp_path, {**BASE, "compose.yml": compose}, {"README.md": "x"})
     result = run.results["prepare.policy"]
     assert (result["outcome"], result["failure_id"], result["service"]) == ("error", "missing-bind-source", "app")
-    assert "compose.yml:5" in result["observed"]
+    assert result["observed"].startswith("compose.yml:5: service app mounts /nonexistent/timezone, which this node")
+
+
+def test_all_that_the_node_cannot_give_is_said_at_once(tmp_path: Path) -> None:
+    wanting = "volumes: ['/nonexistent/a:/a:ro', '/nonexistent/b:/b:ro']\n    ports: ['8080:80']"
+    base = {**BASE, "compose.yml": COMPOSE.replace("volumes: [content:/data]", wanting)}
+    run = Run(tmp_path, base, {"README.md": "x"}, taken={(8080, "tcp"): "service other_app"})
+    observed = run.observed("prepare.policy")
+    assert all(part in observed for part in ("other_app", "/nonexistent/a", "/nonexistent/b")), observed
+    assert len(observed.split("; ")) == 3
 
 
 def test_a_commit_that_is_not_in_the_bundle_names_git_and_the_commit(tmp_path: Path) -> None:
