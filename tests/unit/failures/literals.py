@@ -45,15 +45,21 @@ def _resolved(values: list[ast.expr], known: dict[str, list[ast.expr]]) -> list[
 def _positions(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """(class or function, which of its positional arguments is the id)."""
     for node in ast.walk(tree):
+        names: list[str] = []
         if isinstance(node, ast.FunctionDef):
-            names = [argument.arg for argument in node.args.posonlyargs + node.args.args if argument.arg != "self"]
+            names = _parameters(node)
         elif isinstance(node, ast.ClassDef):
-            names = [line.target.id for line in node.body
-                     if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)]  # fmt: skip
-        else:
-            continue
-        if NAME in names:
+            made = [line for line in node.body if isinstance(line, ast.FunctionDef) and line.name == "__init__"]
+            names = _parameters(made[0]) if made else [
+                line.target.id for line in node.body
+                if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+            ]  # fmt: skip
+        if NAME in names and isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name, names.index(NAME)
+
+
+def _parameters(function: ast.FunctionDef) -> list[str]:
+    return [one.arg for one in function.args.posonlyargs + function.args.args if one.arg != "self"]
 
 
 def _visible(stem: str, tree: ast.AST, defined: dict[tuple[str, str], T]) -> dict[str, T]:
@@ -93,10 +99,10 @@ def _uses(tree: ast.AST, positions: dict[str, int], assigned: dict[str, list[ast
 
 
 def _is_id(node: ast.expr) -> bool:
-    """`failure_id`, `x.failure_id`, `x["failure_id"]`."""
+    """`failure_id`, `FAILURE_ID`, `x.failure_id`, `x["failure_id"]`."""
     if isinstance(node, ast.Subscript):
         return isinstance(node.slice, ast.Constant) and node.slice.value == NAME
-    return getattr(node, "id", getattr(node, "attr", None)) == NAME
+    return str(getattr(node, "id", getattr(node, "attr", ""))).lower() == NAME
 
 
 def _assigned(tree: ast.AST) -> dict[str, list[ast.expr]]:
