@@ -25,7 +25,11 @@ def of_service(record: Record, service: str, action: str) -> Iterator[Line]:
 
 
 def first(events: Iterator[Line]) -> float | None:
-    return next((float(event["at"]) for event in events), None)
+    return nth(events, 1)
+
+
+def nth(events: Iterator[Line], number: int) -> float | None:
+    return next((float(event["at"]) for count, event in enumerate(events, 1) if count == number), None)
 
 
 def unhealthy(service: str) -> Evidence:
@@ -45,6 +49,24 @@ def exits(service: str, times: int = 1) -> Evidence:
             if seen[code] == times:
                 return float(event["at"])
         return None
+
+    return find
+
+
+def kills(service: str, times: int = 1) -> Evidence:
+    """The N-th end of a container by SIGKILL, whoever sent it."""
+    return lambda record: nth(
+        (event for event in of_service(record, service, "die") if event["Actor"]["Attributes"]["exitCode"] == "137"),
+        times,
+    )
+
+
+def later(evidence: Evidence, seconds: float) -> Evidence:
+    """The moment when a limit was over that began then."""
+
+    def find(record: Record) -> float | None:
+        began = evidence(record)
+        return began + seconds if began is not None else None
 
     return find
 
@@ -117,16 +139,11 @@ def command_ended(words: str) -> Evidence:
     return find
 
 
-def command_over(words: str, limit: float) -> Evidence:
-    """The moment when the limit of a command inside a container was over."""
-
-    def find(record: Record) -> float | None:
-        began = first(
-            event for event in record.docker if event["Action"].startswith("exec_create") and words in event["Action"]
-        )
-        return began + limit if began is not None else None
-
-    return find
+def command_began(words: str) -> Evidence:
+    """The first command inside a container whose words hold these."""
+    return lambda record: first(
+        event for event in record.docker if event["Action"].startswith("exec_create") and words in event["Action"]
+    )
 
 
 def play_started(record: Record) -> float | None:

@@ -29,8 +29,8 @@ Outcome = dict[str, Any]
 
 
 def run(case: Case, folder: Path) -> Outcome:
-    """One play of a case: `{case, ok, expected, got, problems, first, seconds, run}`. `first`: seconds to the verdict
-    from the first evidence, None where there is none."""
+    """One play of a case: `{case, ok, expected, got, problems, first, verdict, seconds, run}`. `first` and `verdict`
+    are seconds to the verdict, from the first evidence and from the start of the command; None where there is none."""
     stage = Stage(folder / "runs", folder / case.id, case.settings)
     began = time.monotonic()
     outcome: Outcome = {"case": case.id, "at": round(time.time(), 1), "expected": case.expected, "first": None}
@@ -50,9 +50,8 @@ def _play(case: Case, stage: Stage) -> Outcome:
     with stage.recording(), ExitStack() as around:
         for hand in case.around:
             around.enter_context(hand(stage))
-        began = time.monotonic()
+        began = time.time()
         played = stage.play(*case.words)
-        took = time.monotonic() - began
     (stage.folder / "stdout.txt").write_text(played.out)
     (stage.folder / "stderr.txt").write_text(played.err)
     stage.read_run(played)
@@ -62,8 +61,9 @@ def _play(case: Case, stage: Stage) -> Outcome:
     if case.also is not None and played.json is not None:
         wrong += case.also(stage, played)
     late = round(answer.at - first, 1) if first is not None and answer.at is not None else None
+    verdict = round(answer.at - began, 1) if answer.at is not None else None
     where = str((played.json or {}).get("run", {}).get("dir") or "") if isinstance(played.json, dict) else ""
-    return {"got": str(answer), "problems": wrong, "first": late, "run": where, "play": round(took, 1),
+    return {"got": str(answer), "problems": wrong, "first": late, "verdict": verdict, "run": where,
             "said": " ".join(answer.said.split())[:500]}  # fmt: skip
 
 

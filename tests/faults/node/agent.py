@@ -4,6 +4,7 @@
     agent.py hold-volume STACK SECONDS    a foreign container keeps STACK_data until SECONDS after the app went
     agent.py miss-volume STACK TIMES      while a backup begins, the service `side` is being replaced; TIMES backups
     agent.py stop-booting STACK TIMES     the service `side` is told to stop a second after its start; TIMES starts
+    agent.py kill-healthy STACK TIMES     the service `app` is killed as soon as it is healthy; TIMES times
 
 What it did is one JSON line each on stdout: {"at", "did"}. It ends with its standard input.
 """
@@ -68,14 +69,31 @@ def miss_volume(stack, times):
             docker("unpause", bot)
 
 
-def stop_booting(stack, times):
+def end_each(stack, service, moment, verb, times):
+    """`docker VERB` for the container of each such event of a service."""
     left = int(times)
     for event in events():
-        if left and event["Action"] == "start" and event["Actor"]["Attributes"].get(SERVICE) == f"{stack}_side":
+        of_service = event["Actor"]["Attributes"].get(SERVICE) == f"{stack}_{service}"
+        if left and of_service and event["Action"] == moment:
             left -= 1
-            time.sleep(1)
-            docker("stop", event["Actor"]["ID"])
+            time.sleep(1 if moment == "start" else 0)
+            docker(verb, event["Actor"]["ID"])
 
+
+def stop_booting(stack, times):
+    end_each(stack, "side", "start", "stop", times)
+
+
+def kill_healthy(stack, times):
+    end_each(stack, "app", "health_status: healthy", "kill", times)
+
+
+DEEDS = {
+    "hold-volume": hold_volume,
+    "miss-volume": miss_volume,
+    "stop-booting": stop_booting,
+    "kill-healthy": kill_healthy,
+}
 
 if __name__ == "__main__":
-    {"hold-volume": hold_volume, "miss-volume": miss_volume, "stop-booting": stop_booting}[sys.argv[1]](*sys.argv[2:])
+    DEEDS[sys.argv[1]](*sys.argv[2:])
