@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import signal
 import statistics
 import sys
 import time
@@ -117,6 +118,7 @@ def main() -> int:
     parser.add_argument("--ready", action="store_true", help="the node is set up: do not bootstrap it")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where results go (default runs/faults)")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what a case did to the node is undone
     cases, results = chosen(given.only), given.folder / RESULTS
     given.folder.mkdir(parents=True, exist_ok=True)
     if not given.ready:
