@@ -1,20 +1,25 @@
-"""`ccci clean`: what dead runs left on the nodes and in runs/. Kept runs stay until they are named."""
+"""`ccci clean`: what dead runs left on the nodes and in runs/; dangling images. Kept runs stay until they are named."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ccci import events, inventory, paths, runs
 from ccci.errors import LEFT_BEHIND, PASS, InfrastructureError, UsageError
 from ccci.settings import Settings, load_settings
+from ccci.source.catalogue import known_recipes, open_mirror
+from ccci.source.image_names import image_names
 
 PLAYBOOK = "clean.yml"
+IMAGES_PLAYBOOK = "clean_images.yml"
+MB = 1_000_000
 REMOVED = "teardown.removed"
 Summary = dict[str, Any]
 
@@ -28,6 +33,52 @@ def clean(inventory_name: str | None, node: str | None, run: str | None, dry_run
     else:
         sys.stdout.write("\n".join(describe(summary)) + "\n")
     return LEFT_BEHIND if summary["left_behind"] else PASS
+
+
+def clean_images(inventory_name: str | None, node: str | None, dry_run: bool, output: str) -> int:
+    """Removes dangling images from the nodes, between runs. Returns 0."""
+    settings = load_settings(inventory_name, {"node": node})
+    limit = inventory.chosen(settings.inventory, node).name if node else None
+    mirrors = [open_mirror(recipe, settings.recipe_url) for recipe in known_recipes(settings.recipe_url)]
+    named = sorted({name for mirror in mirrors for name in image_names(mirror)})
+    with _folder() as folder:
+        file = folder / "named-images.json"
+        file.write_text(json.dumps(named))
+        variables = {"ccci_named_images": str(file), "ccci_clean_wait": str(settings.wait)}
+        code = _run_playbook(settings.inventory, folder, {**variables, "ccci_dry_run": str(dry_run).lower()}, limit,
+                             IMAGES_PLAYBOOK)  # fmt: skip
+        stream = events.read(folder)
+        if code != 0:
+            raise _broken(folder, stream, "clean_images")
+    cleaned = [event["value"] for event in stream if event["type"] == "fact" and event["name"] == "images_cleaned"]
+    if output == "json":
+        sys.stdout.write(json.dumps({"dry_run": dry_run, "nodes": cleaned}, indent=2) + "\n")
+    else:
+        sys.stdout.write("\n".join(line for one in cleaned for line in describe_images(one, dry_run)) + "\n")
+    return PASS
+
+
+def describe_images(cleaned: Mapping[str, Any], dry_run: bool) -> list[str]:
+    """What was removed from one node, for people. Pure."""
+    done = "would be removed" if dry_run else "removed"
+    node, count = cleaned["node"], len(cleaned["removed"])
+    lines = [f"{node}: {one['name']}: {done}" for one in cleaned["removed"]]
+    lines += [f"{node}: {one['name']}: kept, because {one['why']}" for one in cleaned["kept"]]
+    amount = f"{cleaned['bytes'] / MB:.1f} MB{' at most' if dry_run else ''}"
+    return [*lines, f"{node}: {count} dangling image{'' if count == 1 else 's'} {done}, {amount}"]
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """For the events and logs of one cleaning; it stays only when that did not complete."""
+    folder = paths.cache_dir() / "clean" / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    try:
+        yield folder
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def describe(summary: Mapping[str, Any]) -> list[str]:
@@ -100,36 +151,32 @@ def _by_plan(name: str, dry_run: bool) -> Summary:
 def _by_journals(settings: Settings, node: str | None, run: str | None, dry_run: bool) -> Summary:
     """Every dead run that the nodes know, or the one named `run`, which another controller may have played."""
     limit = inventory.chosen(settings.inventory, node).name if node else None
-    folder = paths.cache_dir() / "clean" / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    try:
+    with _folder() as folder:
         variables = {"ccci_dry_run": str(dry_run).lower(), **({"ccci_clean_run": run} if run else {})}
         code = _run_playbook(settings.inventory, folder, variables, limit)
-    except KeyboardInterrupt:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    stream = events.read(folder)
-    summary = summarize(stream, dry_run)
-    if code != 0 and not summary["left_behind"]:
-        raise _broken(folder, stream)
-    shutil.rmtree(folder, ignore_errors=True)
+        stream = events.read(folder)
+        summary = summarize(stream, dry_run)
+        if code != 0 and not summary["left_behind"]:
+            raise _broken(folder, stream)
     if run:
         return only(summary, run)
     summary["finished"] = [] if dry_run else [run.name for run in runs.finish_dead()]
     return summary
 
 
-def _run_playbook(source: Path, folder: Path, variables: Mapping[str, str], limit: str | None) -> int:
+def _run_playbook(
+    source: Path, folder: Path, variables: Mapping[str, str], limit: str | None, playbook: str = PLAYBOOK
+) -> int:
     from ccci.engine import life
 
     def say(event: events.Event) -> None:
         if event["type"] == "progress":
             sys.stderr.write(f"  {event['text']}\n")
 
-    return life.simple(PLAYBOOK, str(source), folder, variables, say, limit)
+    return life.simple(playbook, str(source), folder, variables, say, limit)
 
 
-def _broken(folder: Path, stream: Sequence[events.Event]) -> InfrastructureError:
+def _broken(folder: Path, stream: Sequence[events.Event], playbook: str = "clean") -> InfrastructureError:
     words = [
         f"{event.get('name')}: {event.get('msg')}"
         for event in stream
@@ -138,5 +185,5 @@ def _broken(folder: Path, stream: Sequence[events.Event]) -> InfrastructureError
     return InfrastructureError(
         "The cleaning did not complete",
         observed=words[-1] if words else "ansible-playbook ended early",
-        next_step=f"The whole log: {folder / 'logs' / 'ansible-clean.log'}",
+        next_step=f"The whole log: {folder / 'logs' / f'ansible-{playbook}.log'}",
     )

@@ -90,6 +90,18 @@ def test_what_clean_says():
     assert cleaning.describe(cleaning.summarize([], dry_run=False)) == ["There was nothing to clean."]
 
 
+def test_what_cleaning_images_says():
+    cleaned = {"node": "here", "removed": [{"name": "sha256:1", "bytes": 10}], "bytes": 2_500_000,
+               "kept": [{"name": "web@sha256:2", "why": "a recipe names its digest"}]}  # fmt: skip
+    assert cleaning.describe_images(cleaned, dry_run=False) == [
+        "here: sha256:1: removed", "here: web@sha256:2: kept, because a recipe names its digest",
+        "here: 1 dangling image removed, 2.5 MB",
+    ]  # fmt: skip
+    assert cleaning.describe_images(cleaned, dry_run=True)[-1] == (
+        "here: 1 dangling image would be removed, 2.5 MB at most"
+    )
+
+
 def test_cleaning_one_run_says_nothing_of_the_others():
     entries = {name: [{"run": name, "stacks": []}] for name in ("dead", "kept", "live")}
     summary = {**cleaning.summarize([], dry_run=False), **entries}
