@@ -67,6 +67,8 @@ class SoakNode(Node):
         found: Inventory = {}
         for line in self.run(LISTING).splitlines():
             kind, identity, *rest = line.split()
+            if kind == "service" and not with_containers:
+                rest = rest[1:]  # swarm itself writes down how an old update went when it starts
             if kind != "task":
                 found[f"{kind} {identity}"] = " ".join(rest)
                 continue
@@ -101,6 +103,7 @@ LISTING = r"""
 set -e
 each() { kind=$1; shift; form=$1; shift; if [ $# -gt 0 ]; then docker "$kind" inspect --format "$form" "$@"; fi; }
 each service 'service {{.ID}} {{.Version.Index}} {{.Spec.Name}}' $(docker service ls -q)
+each service 'spec {{.ID}} {{json .Spec}}' $(docker service ls -q)
 each secret 'secret {{.ID}} {{.Version.Index}} {{.Spec.Name}}' $(docker secret ls -q)
 each config 'config {{.ID}} {{.Version.Index}} {{.Spec.Name}}' $(docker config ls -q)
 each network 'network {{if eq .Name "bridge"}}-{{else}}{{.Id}}{{end}} {{.Driver}} {{.Name}}' $(docker network ls -q)
