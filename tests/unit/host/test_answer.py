@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +133,26 @@ def test_evidence_keeps_its_end_within_the_limit() -> None:
     assert short.endswith("the end")
     assert len(short.encode()) <= 4096
     assert cut("short") == "short"
+
+
+def test_a_module_that_is_told_to_end_tidies_up(tmp_path: Path) -> None:
+    """Ansible's wrapper removes the module's files in a `finally`."""
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from ccci_host.answer import guarded\n"
+        "def main():\n"
+        "    print('here', flush=True)\n"
+        "    time.sleep(60)\n"
+        "try:\n"
+        "    guarded(None, main)\n"
+        "finally:\n"
+        "    Path(sys.argv[1]).write_text('tidy')\n"
+    )
+    mark = tmp_path / "mark"
+    process = subprocess.Popen([sys.executable, "-c", script, str(mark)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
+    process.terminate()
+    assert process.wait(10) == 128 + signal.SIGTERM
+    assert mark.read_text() == "tidy"
