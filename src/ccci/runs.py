@@ -194,5 +194,7 @@ def finish_dead() -> list[Run]:
     for run in dead:
         shutil.rmtree(run.path / SCRATCH, ignore_errors=True)
         (run.path / LIVE_FILE).unlink(missing_ok=True)
+        if not any(event["type"] in ("play_end", "signal", "died") for event in events.read(run.path)):
+            events.append(run.path, "died", what="ccci")
         write_all(run.path)
     return dead

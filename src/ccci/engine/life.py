@@ -40,6 +40,8 @@ def play(
             code = run(life, on_event, on_tick, stop)
             if not began(events.read(run_dir)) and stop.signal is None:
                 failure = never_began(run_dir, "play", code)
+            elif not ended(events.read(run_dir), playbook) and stop.signal is None:
+                _tell(run_dir, "died", what="ansible-playbook")
         except CcciError as error:
             failure = error
         if began(events.read(run_dir)) and not torn_down(events.read(run_dir)):
@@ -76,6 +78,11 @@ def simple(
 def began(stream: Sequence[events.Event]) -> bool:
     """Whether a play reached the node at all."""
     return any(event["type"] == "play_start" for event in stream)
+
+
+def ended(stream: Sequence[events.Event], playbook: str) -> bool:
+    """Whether a playbook came to its end, however it went."""
+    return any(event["type"] == "play_end" and event.get("playbook") == Path(playbook).name for event in stream)
 
 
 def _tell(run_dir: Path, event_type: str, **fields: Any) -> None:

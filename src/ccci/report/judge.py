@@ -166,6 +166,8 @@ def _ends(
     for event in stream:
         if event["type"] == "signal":
             yield End(tier, None, f"the run was interrupted by {event.get('signal')}")
+        elif event["type"] == "died":
+            yield End(tier, None, f"{event.get('what')} was killed in the middle of the play")
         elif event.get("tier") in TIERS:
             tier = str(event["tier"])
 

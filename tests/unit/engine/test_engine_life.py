@@ -107,6 +107,30 @@ def test_a_signal_ends_the_play_and_its_processes_and_cleans(scratch, number):
     assert processes.marked("CCCI_RUN_ID", scratch.run_dir.name) == []
 
 
+def test_kill_9_of_ansible_playbook_is_named_and_cleaned(scratch):
+    process = started(scratch)
+    everything = processes.marked("CCCI_RUN_ID", scratch.run_dir.name)
+    ansible = [pid for pid in everything if processes.parent(pid) == process.pid]
+    assert len(ansible) == 1
+    os.kill(ansible[0], signal.SIGKILL)
+    process.wait(30)
+    stream = events.read(scratch.run_dir)
+    assert [event["what"] for event in stream if event["type"] == "died"] == ["ansible-playbook"]
+    assert results(stream)[-1] == "teardown.removed"
+    assert processes.marked("CCCI_RUN_ID", scratch.run_dir.name) == []
+
+
+def test_a_signal_that_we_were_started_to_ignore_is_ignored(scratch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with life.signals_caught(scratch.run_dir) as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.signal is None
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_second_signal_does_not_stop_the_cleaning(scratch):
     tasks = (
         scratch.record("install.health")

@@ -270,6 +270,17 @@ def test_a_signal_means_interrupted_and_explains_the_rest(cut: int) -> None:
     assert compute(one, stream[: cut + 1]).exit_code == 130
 
 
+def test_what_was_killed_explains_the_rest_and_is_an_error() -> None:
+    one = plan()
+    whole = green(one)
+    middle = next(index for index, event in enumerate(whole) if event.get("tier") == "upgrade") + 1
+    tail = [event for event in whole if event.get("tier") == "teardown" or event["type"] in ("leaks", "fact")]
+    stream = [*whole[:middle], {"at": START + 400, "type": "died", "what": "ansible-playbook"}, *tail]
+    computed = compute(one, stream)
+    assert (computed.verdict, computed.exit_code) == ("error", 3)
+    assert "ansible-playbook was killed in the middle of the play" in str(computed.cause)
+
+
 def test_leftovers_beat_every_other_exit_code_and_hide_none() -> None:
     one = plan()
     left = {"at": START + 999, "type": "fact", "name": "left_behind", "value": [{"kind": "volume", "name": "x"}]}
