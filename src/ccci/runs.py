@@ -15,7 +15,8 @@ from typing import Any
 
 from ccci import events, paths
 from ccci.engine.playbook import SCRATCH
-from ccci.errors import InfrastructureError, UsageError
+from ccci.errors import CcciError, InfrastructureError, UsageError
+from ccci.inventory import chosen
 from ccci.report import words
 from ccci.report.estimate import Estimate, estimate
 from ccci.source.versions import nearest
@@ -122,8 +123,15 @@ def past_results(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def estimate_of(plan: dict[str, Any]) -> Estimate | None:
-    """How long a plan's run will take, judging by earlier ones; None without any."""
-    return estimate(plan, past_results(plan))
+    """How long a plan's run will take, judging by earlier ones; None without any on the same node."""
+    results = [result for result in past_results(plan) if result.get("recipe") == plan["recipe"]["name"]]
+    if not results:
+        return None  # and nobody has to read the inventory
+    try:
+        node = chosen(Path(plan["run"]["inventory"]), str(plan["run"]["node"])).name
+    except CcciError:
+        return None  # whoever needs the node says what is wrong with the inventory
+    return estimate(plan, results, node)
 
 
 def told_estimate(found: Estimate | None) -> list[str]:

@@ -36,8 +36,10 @@ class Estimate:
         return usual is not None and elapsed > LONGER * usual + 1.0
 
 
-def estimate(plan: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> Estimate | None:
+def estimate(plan: Mapping[str, Any], results: Iterable[Mapping[str, Any]], node: str) -> Estimate | None:
     """From the data of earlier result.json files, newest first. None when none of them says anything.
+
+    `node` is the inventory's name of the plan's node; results of another one, or of another recipe, do not count.
 
     Only tiers that went well count: one that failed ended early, or waited for a limit.
     """
@@ -47,7 +49,7 @@ def estimate(plan: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> E
     runs = 0
     for result in results:
         try:
-            spent, rest = _of_run(plan, result)
+            spent, rest = _of_run(str(plan["recipe"]["name"]), node, result)
         except (KeyError, TypeError, ValueError, AttributeError):
             continue  # a foreign or older file gives no estimate
         if not spent:
@@ -66,9 +68,9 @@ def estimate(plan: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> E
     return Estimate(tiers, whole if len(tiers) == len(wanted) else None, runs)
 
 
-def _of_run(plan: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[dict[str, float], float | None]:
-    """The seconds of each tier that came to its end in a run of this recipe on this node, and those between tiers."""
-    if result["recipe"] != plan["recipe"]["name"] or result["run"]["node"] != plan["run"]["node"]:
+def _of_run(recipe: str, node: str, result: Mapping[str, Any]) -> tuple[dict[str, float], float | None]:
+    """The seconds of each tier that came to its end in a run of the recipe on the node, and those between tiers."""
+    if result["recipe"] != recipe or result["run"]["node"] != node:
         return {}, None
     spent = {str(tier["tier"]): float(tier["seconds"]) for tier in result["tiers"] if tier["verdict"] in DONE}
     if result["verdict"] != "pass":
