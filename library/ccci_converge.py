@@ -6,7 +6,8 @@ DOCUMENTATION = r"""
 module: ccci_converge
 short_description: Wait until a stack is up and stable, or until it is certain that it won't be
 description:
-  - Looks at services, tasks, health and updates of the stack in slices, and ends as soon as the outcome is certain.
+  - Looks at services, tasks, health and updates of the stack in slices, when Docker tells that something happened and
+    every second, and ends as soon as the outcome is certain.
   - A service counts as up when all of its tasks run what is asked for now, healthy, or for a little while where nothing
     checks their health; when its update is over; and when no older task is left.
   - Ends early, with the cause, on tasks that are unhealthy, that end again and again in the same way, that cannot be
@@ -69,7 +70,7 @@ ccci_slice:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import lock, watch
+from ansible.module_utils.ccci_host import lock, resources, watch
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 
@@ -96,6 +97,7 @@ def main() -> None:
         if not seen.over and not arguments["expired"]:
             answer.slice(module, seen.memory.to_json(), seen.decision.progress)
         watch.report(answer, seen, arguments["limit"], arguments["assert_restarts"])
+        resources.note(client, arguments["scope"]["stack"], answer)
         answer.leave(module, operation=[operation])
 
     guarded(module, work, id=operation)

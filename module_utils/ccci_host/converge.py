@@ -4,30 +4,54 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import deaths as dead
+from .answer import cut
 from .deaths import Death
-from .diagnose import Finding, diagnose
-from .snapshot import LIVE, Service, Snapshot
+from .diagnose import ORDER, Finding, diagnose, short
+from .snapshot import LIVE, Service, Snapshot, Task
+from .traces import Trace, follow
+
+# A look comes so long (seconds) after something happened, then at growing distances: swarm notes with some delay what
+# the engine tells at once, and of tasks that it cannot place or start it tells nothing.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+SUSPECTS = 3
+SUSPECT_SHOWN = 1000  # bytes of a suspect's evidence
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What travels in the cursor from slice to slice. `good` is when each service was last seen up."""
+    """What travels in the cursor from slice to slice. `good` is when each service was last seen up.
+
+    `heard` is the moment (nanoseconds since the epoch) of the last event, so that the next slice goes on from there.
+    """
 
     since: float
     deaths: tuple[Death, ...] = ()
     good: Mapping[str, float] = field(default_factory=dict)
+    traces: Mapping[str, Trace] = field(default_factory=dict)
+    heard: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return {"since": self.since, "deaths": [death.to_json() for death in self.deaths], "good": dict(self.good)}
+        return {
+            "since": self.since,
+            "deaths": [death.to_json() for death in self.deaths],
+            "good": dict(self.good),
+            "traces": {id: trace.to_json() for id, trace in self.traces.items()},
+            "heard": self.heard,
+        }
 
     @property
     def recent(self) -> list[Death]:
         """The deaths that still say something: a service that was up since then has left its own behind."""
         return [death for death in self.deaths if death.at >= self.good.get(death.service, 0.0)]
+
+    @property
+    def restarts(self) -> list[Death]:
+        """Those that were no part of an update."""
+        return [death for death in self.deaths if death.how != "stopped"]
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any], now: float) -> Memory:
@@ -35,6 +59,8 @@ class Memory:
             float(raw.get("since", now)),
             tuple(Death.from_json(death) for death in raw.get("deaths", [])),
             dict(raw.get("good", {})),
+            {id: Trace.from_json(trace) for id, trace in raw.get("traces", {}).items()},
+            int(raw.get("heard", 0)),
         )
 
 
@@ -49,25 +75,32 @@ class Decision:
 
 def look(snapshot: Snapshot, memory: Memory) -> tuple[Memory, Decision]:
     """What one more snapshot tells."""
-    deaths = dead.without_old_logs(dead.recall(memory.deaths, snapshot, memory.since))
-    recent = Memory(memory.since, tuple(deaths), memory.good).recent
+    traces = follow(memory.traces, snapshot)
+    heard = max([memory.heard, *(event.nano for event in snapshot.events)])
+    deaths = tuple(dead.without_old_logs(dead.recall(memory.deaths, snapshot, memory.since, traces)))
+    memory = Memory(memory.since, deaths, memory.good, traces, heard)
     good = {
         service.name: snapshot.at
         for service in snapshot.services
         # After a rollback the old version is up; what the new one died of is still the answer.
-        if not service.has_update_trouble and dead.up(service, snapshot.at, recent)
+        if not service.has_update_trouble and dead.up(service, snapshot.at, memory.recent)
     }
-    memory = Memory(memory.since, tuple(deaths), {**memory.good, **good})
-    return memory, decide(snapshot, memory.recent)
+    memory = replace(memory, good={**memory.good, **good})
+    return memory, decide(snapshot, memory.recent, memory.deaths, traces)
 
 
-def decide(snapshot: Snapshot, deaths: Sequence[Death]) -> Decision:
+def decide(
+    snapshot: Snapshot,
+    deaths: Sequence[Death],
+    history: Sequence[Death] | None = None,
+    traces: Mapping[str, Trace] | None = None,
+) -> Decision:
     if not snapshot.services:
         nothing = Finding("not-converged", "", "the stack has no services", "", "look at what the deploy said", "error")
         return Decision("error", "no services", (nothing,))
     late = [service for service in snapshot.services if not converged(service, snapshot.at, deaths)]
-    progress = "; ".join(describe(service, snapshot.at, deaths) for service in late)
-    findings = tuple(diagnose(snapshot, deaths))
+    progress = "; ".join(describe(service, snapshot, deaths) for service in late)
+    findings = tuple(diagnose(snapshot, deaths, history, traces))
     certain = tuple(finding for finding in findings if finding.certain)
     if certain:
         return Decision(certain[0].outcome, progress, findings)
@@ -76,22 +109,75 @@ def decide(snapshot: Snapshot, deaths: Sequence[Death]) -> Decision:
     return Decision("waiting", progress, findings)
 
 
+def pause(snapshot: Snapshot, memory: Memory, quiet: int) -> float:
+    """Seconds until the next look, if nothing happens before: `quiet` looks came since something last happened.
+
+    A task without a healthcheck counts as up by time alone, so the look comes when it does.
+    """
+    due = [
+        task.changed + dead.stable_after(service, memory.recent) - snapshot.at
+        for service in snapshot.services
+        for task in service.tasks
+        if task.current and task.wanted and task.state == "running"
+    ]
+    soon = [seconds + 0.01 for seconds in due if seconds > 0]
+    return min([FIRST_PAUSE * 2.0 ** min(quiet, 9), LONGEST_PAUSE, *soon])
+
+
 def give_up(snapshot: Snapshot, memory: Memory, decision: Decision, limit: float) -> Finding:
-    """The time is up: the likeliest cause if one was seen, and the last state of every service in any case."""
-    now, deaths = snapshot.at, memory.recent
-    states = "\n".join(describe(service, now, deaths) for service in snapshot.services)
-    late = ", ".join(service.name for service in snapshot.services if not converged(service, now, deaths))
-    sentence = f"not converged after {limit:.0f} s: {late}"
-    if decision.findings:
-        suspects = decision.findings[:3]
-        first = suspects[0]
-        told = "\n".join(f"{one.service}: {one.sentence}\n{one.evidence}" for one in suspects)
-        return Finding(
-            first.failure_id, first.service, f"{sentence}; likeliest cause, not certain: {first.sentence}",
-            f"{states}\n\n{told}", first.hint, first.outcome, certain=False,
-        )  # fmt: skip
+    """The time is up: the likeliest causes, none of them certain, and the last state of every service."""
+    deaths = memory.recent
+    states = "\n".join(describe(service, snapshot, deaths) for service in snapshot.services)
+    late = [service.name for service in snapshot.services if not converged(service, snapshot.at, deaths)]
+    named = suspects(snapshot, deaths, decision)[:SUSPECTS]
+    sentence = f"not converged after {limit:.0f} s: {', '.join(late)}"
+    if not named:
+        return Finding("not-converged", "", sentence, states, "look at the stack", certain=False)
+    first = named[0]
+    told = [
+        f"suspect {place}: {one.service} ({one.failure_id}): {one.sentence}\n{cut(one.evidence, SUSPECT_SHOWN)}"
+        for place, one in enumerate(named, start=1)
+    ]
+    if len(named) == 1:
+        sentence = f"{sentence}; likeliest cause, not certain: {first.sentence}"
+    else:
+        listed = "; ".join(f"{place}. {short(one.sentence, 300)}" for place, one in enumerate(named, start=1))
+        sentence = f"{sentence}; not certain, the likeliest causes: {listed}"
     return Finding(
-        "not-converged", late.partition(",")[0], f"{sentence}; last seen: {decision.progress}", states,
+        first.failure_id,
+        first.service,
+        sentence,
+        "\n\n".join([states, *told]),
+        first.hint,
+        first.outcome,
+        certain=False,
+    )
+
+
+def suspects(snapshot: Snapshot, deaths: Sequence[Death], decision: Decision) -> list[Finding]:
+    """The findings, and every service that is late without one. Who is waited for comes before who waits."""
+    found = {finding.service: finding for finding in decision.findings}
+    for service in snapshot.services:
+        if service.name not in found and not converged(service, snapshot.at, deaths):
+            found[service.name] = _late(service, snapshot, deaths)
+    waited_for = {name for death in deaths for name in death.excused}
+    waited_for |= {name for service in snapshot.services if service.name in found for name in service.needs}
+    return sorted(
+        found.values(),
+        key=lambda one: (
+            not one.certain,
+            one.service not in waited_for,
+            ORDER.index(one.failure_id),
+        ),
+    )
+
+
+def _late(service: Service, snapshot: Snapshot, deaths: Sequence[Death]) -> Finding:
+    logs = [task.container.log for task in service.tasks if task.container and task.container.log and task.wanted]
+    lines = [line for line in (logs[-1] if logs else "").splitlines() if line.strip()]
+    said = f"; its log ends with: {short(lines[-1], 160)}" if lines else ""
+    return Finding(
+        "not-converged", service.name, f"{describe(service, snapshot, deaths)}{said}", logs[-1] if logs else "no log",
         "raise timeouts in recipe.yml if the app only needs longer", certain=False,
     )  # fmt: skip
 
@@ -103,8 +189,9 @@ def converged(service: Service, now: float, deaths: Sequence[Death]) -> bool:
     return dead.up(service, now, deaths) and over and not leftovers
 
 
-def describe(service: Service, now: float, deaths: Sequence[Death]) -> str:
+def describe(service: Service, snapshot: Snapshot, deaths: Sequence[Death]) -> str:
     """One service in a few words, such as `app 0/1, starting 4 s, 2 failed checks: connection refused`."""
+    now = snapshot.at
     tasks = [task for task in service.tasks if task.wanted and task.current]
     running = sum(1 for task in tasks if task.state == "running")
     wanted = len(tasks) if service.wanted is None else service.wanted
@@ -113,18 +200,50 @@ def describe(service: Service, now: float, deaths: Sequence[Death]) -> str:
         return f"{parts[0]} up"
     newest = tasks[-1] if tasks else None
     if newest is not None:
-        parts.append(f"{newest.state} {max(0.0, now - newest.created):.0f} s")
+        parts.append(_state(newest, now))
         if newest.error:
             parts.append(newest.error)
         if newest.container is not None and newest.container.failing_streak:
             said = newest.container.checks[-1].output if newest.container.checks else ""
-            parts.append(f"{newest.container.failing_streak} failed checks: {' '.join(said.split())[:120]}")
+            parts.append(f"{newest.container.failing_streak} failed checks: {short(said, 120)}")
     elif service.tasks:
         last = service.tasks[-1]
         parts.append(f"{last.state}{': ' + last.error if last.error else ''}")
+    parts += _restarted(dead.by_itself(deaths, service.name), snapshot)
     if service.update_state not in ("", "completed"):
         parts.append(f"update {service.update_state}")
     return ", ".join(parts)
+
+
+def _restarted(deaths: Sequence[Death], snapshot: Snapshot) -> list[str]:
+    """`restarted 3 times (exit code 1, connection refused)`, `may be waiting for db, starting 40 s`."""
+    if not deaths:
+        return []
+    last = deaths[-1]
+    how = f"exit code {last.exit_code}" if last.how == "exit" and last.exit_code is not None else last.how
+    lines = [line for line in (last.log or "").splitlines() if line.strip()]
+    said = f", {short(lines[-1], 80)}" if lines else ""
+    told = [f"restarted {_times(len(deaths))} ({how}{said})"]
+    if last.excused:
+        others = [_waited_for(name, snapshot) for name in last.excused]
+        told.append(f"may be waiting for {' and '.join(others)}")
+    return told
+
+
+def _waited_for(name: str, snapshot: Snapshot) -> str:
+    """The other service, and for how long it has been in its state."""
+    tasks = [
+        task for one in snapshot.services if one.name == name for task in one.tasks if task.wanted and task.current
+    ]
+    return f"{name}, {_state(tasks[-1], snapshot.at)}" if tasks else name
+
+
+def _state(task: Task, now: float) -> str:
+    return f"{task.state} {max(0.0, now - task.created):.0f} s"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def restarts(deaths: Sequence[Death]) -> str:
@@ -134,8 +253,7 @@ def restarts(deaths: Sequence[Death]) -> str:
     told = []
     for service, count in sorted(Counter(death.service for death in deaths).items()):
         codes = sorted({str(death.exit_code) for death in deaths if death.service == service})
-        times = "once" if count == 1 else f"{count} times"
-        told.append(f"{service} restarted {times} (exit code {', '.join(codes)})")
+        told.append(f"{service} restarted {_times(count)} (exit code {', '.join(codes)})")
     return f"{'; '.join(told)}, then stayed up"
 
 

@@ -1,4 +1,4 @@
-"""From what was seen to what is wrong: snapshot and deaths → findings. Pure.
+"""From what was seen to what is wrong: snapshot, deaths and traces → findings. Pure.
 
 A finding that is `certain` ends the wait; the others say what to look at when the time is up. `failure_id` is an id of
 the failure catalogue where that has one; the others are OTHER_IDS.
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from .deaths import WAITS_FOR_SOMETHING, Death, up
-from .snapshot import Service, Snapshot, Task
+from .answer import cut
+from .deaths import WAITS_FOR_SOMETHING, Death, by_itself, in_boot, up
+from .snapshot import LIVE, MIB, Service, Snapshot, Task
+from .traces import Trace
 
 OTHER_IDS: Mapping[str, str] = {
     "oom": "the kernel killed it at its memory limit",
+    "killed-outside": "something that is neither swarm nor the kernel ended its container",
     "start-failed": "its container could not be started",
     "unschedulable": "no node fits its constraints",
     "port-taken": "a port that it wants is in use",
@@ -25,6 +28,11 @@ OTHER_IDS: Mapping[str, str] = {
 }
 # How long (seconds) a task may be without a place before that is a finding: a stopping task may still free it.
 PATIENCE = 4.0
+# Seconds after which a service that ends slowly is known to end in the same way again.
+NOTHING_NEW = 12.0
+# So often a process in a container that is not up may be killed for want of memory before more is pointless.
+OOMS = 3
+LOG_SHOWN = 2000  # bytes of a log in the evidence
 
 
 @dataclass(frozen=True)
@@ -75,89 +83,276 @@ TASK_ERRORS = (
     _pattern(r'exec: "?([^":]+)"?.*(?:not found|no such file|permission denied)', "start-failed",
              "its command {0} cannot be executed in this image", "check `command` and `entrypoint` against the image"),
 )  # fmt: skip
+# Refusals that a task which is still on its way out can cause: once is no proof.
+PASSING = re.compile(r"port is already allocated|address already in use|network \S* ?not found", re.IGNORECASE)
+NO_SPACE = _pattern(
+    "(No space left on device|ENOSPC|disk quota exceeded|database or disk is full)", "disk-full",
+    "the disk is full: {0}", "make room on the node", "error",
+)  # fmt: skip
+# What databases write that find the data of a first start which was broken off: no later start can use it.
+HALF_MADE = _pattern(
+    r"(redo log[^\n]* corrupt\w*|Missing MLOG_CHECKPOINT|could not locate a valid checkpoint record"
+    r"|Table 'mysql\.\w+' doesn't exist|Can't open and lock privilege tables)",
+    "db-killed-in-init", "the database was killed during its first initialisation: {0}",
+    "this data cannot be repaired: keep the first start from being killed (a longer start_period), then deploy anew",
+)  # fmt: skip
+# The same words have other reasons too: they mean this only if a kill during a boot was seen.
+MAYBE_HALF_MADE = _pattern(
+    r"(MigrationsAreLocked\w*|waiting for change ?log lock|could not acquire change log lock|migration lock"
+    r"|(?:role|database) \S+ does not exist|Unknown database \S+|Access denied for user)",
+    "db-killed-in-init", "the database was killed during its first initialisation: {0}", HALF_MADE.hint,
+)  # fmt: skip
+ACME = _pattern(
+    r"(\S*acme\.json[^\n]*(?:no such file|not found|not exist|missing|cannot|empty|wait)\w*|wait[^\n]*acme\.json)",
+    "acme-missing", "it wants the file of an ACME client: {0}",
+    "this node's certificate is a file: choose another way of TLS for tests, with env or compose_files in recipe.yml",
+)  # fmt: skip
 # What programs write into their logs before they die. They refine a finding, they never make one.
 LOG_WORDS = (
-    _pattern("(No space left on device)", "disk-full", "the disk is full", "make room on the node", "error"),
+    NO_SPACE,
     _pattern("(toomanyrequests|429 Too Many Requests)", "shared-quota", "its own download was refused: {0}",
              "the node's address has used up a quota: wait, or keep the download in a volume", "error"),
-    _pattern("(MigrationsAreLocked\\w*|redo log .*corrupt\\w*|Missing MLOG_CHECKPOINT)", "db-killed-in-init",
-             "its database was killed during its first initialisation: {0}",
-             "this data cannot be repaired: deploy anew with a longer start_period"),
-    _pattern("(shutdown requested while starting up)", "killed-while-booting",
-             "it was told to stop while it was still booting", "gate the upgrade on a ready probe (gates.pre_upgrade)"),
+    HALF_MADE,
+    ACME,
 )  # fmt: skip
+GATE = "gate the upgrade on a ready probe (gates.pre_upgrade), so that it does not come in the middle of a boot"
 # Of several causes, the one that explains the others comes first.
 ORDER = (
-    "node-not-ready", "disk-full", "rate-limit", "missing-image", "missing-bind-source", "missing-reference",
-    "port-taken", "unschedulable", "start-failed", "oom", "db-killed-in-init", "shared-quota", "health-kill",
-    "killed-while-booting", "crash-loop", "update-failed",
+    "node-not-ready", "disk-full", "oom-host", "rate-limit", "missing-image", "missing-bind-source",
+    "missing-reference", "port-taken", "unschedulable", "start-failed", "oom", "db-killed-in-init", "shared-quota",
+    "acme-missing", "health-kill", "killed-while-booting", "crash-loop", "killed-outside", "update-failed",
+    "not-converged",
 )  # fmt: skip
 
 
-def diagnose(snapshot: Snapshot, deaths: Sequence[Death]) -> list[Finding]:
-    """Everything that is wrong with services that are not up, the certain and most basic causes first."""
+VIOLENT = ("oom", "killed", "stopped")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One service and what is known besides: `deaths` since it was last up, `history` all of the stack's."""
+
+    service: Service
+    snapshot: Snapshot
+    deaths: Sequence[Death]
+    history: Sequence[Death]
+    traces: Mapping[str, Trace] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+    def first_cause(self) -> Death | None:
+        """The earliest end of this service, or of one that it needs, in the middle of a boot or by force.
+
+        What it did to the data is seen only in the tries that come after it.
+        """
+        last = self.deaths[-1]
+        concerned = {self.name, *self.service.needs, *last.mentions}
+        violent = [
+            death
+            for death in self.history
+            if death.service in concerned
+            and death.task != last.task
+            and death.at <= last.at
+            and (in_boot(death) or death.how in VIOLENT or (death.how == "unhealthy" and death.booting))
+        ]
+        return violent[0] if violent else None
+
+
+def diagnose(
+    snapshot: Snapshot,
+    deaths: Sequence[Death],
+    history: Sequence[Death] | None = None,
+    traces: Mapping[str, Trace] | None = None,
+) -> list[Finding]:
+    """Everything that is wrong with services that are not up, the certain and most basic causes first.
+
+    `deaths` are those since a service was last up; `history` are all that were seen, for the first cause.
+    """
     found = []
     for service in snapshot.services:
-        mine = [death for death in deaths if death.service == service.name]
+        mine = by_itself(deaths, service.name)
+        case = Case(service, snapshot, mine, deaths if history is None else history, traces or {})
         is_up = up(service, snapshot.at, mine)
-        finding = _of_update(service, mine, is_up)
+        finding = _of_update(case, is_up)
         if finding is None and not is_up:
-            finding = _of_deaths(service, mine) or _of_placement(service, snapshot)
+            finding = _of_deaths(case) or _of_placement(service, snapshot)
+            if finding is None or not finding.certain:
+                alive = _of_living(case)
+                finding = alive if alive and (finding is None or alive.certain) else finding
         if finding is not None:
             found.append(finding)
-    return sorted(found, key=lambda one: (not one.certain, ORDER.index(one.failure_id)))
+    needed = {name for service in snapshot.services for name in service.needs}
+    return sorted(found, key=lambda one: (not one.certain, ORDER.index(one.failure_id), one.service not in needed))
 
 
-def _of_update(service: Service, deaths: Sequence[Death], is_up: bool) -> Finding | None:
-    """Swarm itself gave the update up. A paused one that waited for another service may still come up."""
+def _of_update(case: Case, is_up: bool) -> Finding | None:
+    """Swarm itself gave the update up. A paused one whose tasks are all new by now may still come up."""
+    service = case.service
     if not service.has_update_trouble:
         return None
-    deaths = [death for death in deaths if death.started >= service.update_started - 1]
+    paused = service.update_state == "paused"
+    deaths = [death for death in case.deaths if death.started >= service.update_started - 1]
     excused = bool(deaths) and bool(deaths[-1].excused)
-    if service.update_state == "paused" and (excused or is_up):
+    if paused and (excused or is_up):
         return None
-    what = "paused the update" if service.update_state == "paused" else "rolled the update back"
-    cause = _of_deaths(service, deaths, enough=1)
+    what = "paused the update" if paused else "rolled the update back"
+    is_all_new = paused and all(task.current for task in service.tasks if task.wanted)
+    cause = _of_deaths(replace(case, deaths=deaths), enough=0 if is_all_new else 1)
     if cause is None:
         return Finding(
             "update-failed", service.name, f"{service.name}: swarm {what}", service.update_message,
             "look at the log of the service: its new tasks did not stay up",
         )  # fmt: skip
-    return Finding(
-        cause.failure_id, service.name, f"{cause.sentence}; swarm {what}",
-        f"{service.update_message}\n{cause.evidence}", cause.hint, cause.outcome,
+    return replace(
+        cause, sentence=f"{cause.sentence}; swarm {what}", evidence=f"{service.update_message}\n{cause.evidence}",
+        certain=cause.certain or not is_all_new,
     )  # fmt: skip
 
 
-def _of_deaths(service: Service, deaths: Sequence[Death], enough: int = 0) -> Finding | None:
+def _of_deaths(case: Case, enough: int = 0) -> Finding | None:
     """`enough` is how many identical deaths prove a crash loop; 0 lets their words decide."""
-    if not deaths:
+    if not case.deaths:
         return None
-    last, evidence = deaths[-1], evidence_of(deaths)
-    counted = identical(deaths)
+    last = case.deaths[-1]
     if last.how == "refused":
-        return _of_words(TASK_ERRORS, last.error, service.name, evidence) or Finding(
-            "start-failed", service.name, f"{service.name}: its container could not be started: {last.error}", evidence,
-            "look at the error", certain=len(counted) >= 2 or enough == 1,
-        )  # fmt: skip
-    refined = _of_words(LOG_WORDS, last.log or "", service.name, evidence)
-    certain = not last.excused
+        return _refused(case, enough)
     if last.how == "unhealthy":
-        finding = _health_kill(service, last, evidence)
+        sick = sum(1 for death in case.deaths if death.how == "unhealthy")
+        is_in_doubt = last.doubtful and sick < 2 and not (last.log or "").strip()
+        finding = _health_kill(case.service, last, _evidence(case))
+        finding = replace(finding, certain=not last.excused and not is_in_doubt)
     elif last.how == "oom":
-        finding = Finding(
-            "oom", service.name, f"{service.name} was killed for want of memory after {_seconds(last.uptime)}",
-            evidence, "raise deploy.resources.limits.memory, or find what needs so much",
-        )  # fmt: skip
+        finding = _oom(case)
     else:
-        finding = _crash(service, deaths, evidence)
-        certain = _gives_up(service, deaths) or len(counted) >= (enough or needed(counted))
-    if refined is not None:
-        finding = Finding(
-            refined.failure_id, service.name, f"{finding.sentence}: {refined.sentence.partition(': ')[2]}", evidence,
-            refined.hint, refined.outcome,
+        is_killed = last.how == "killed" or in_boot(last)
+        finding = _killed(case) if is_killed else _crash(case.service, case.deaths, _evidence(case))
+        counted = identical(case.deaths)
+        is_certain = len(counted) >= (enough or needed(counted)) or _is_stuck(case, counted)
+        finding = replace(finding, certain=is_certain or _gives_up(case.service, case.deaths))
+    return _refined(case, finding)
+
+
+def _refined(case: Case, finding: Finding) -> Finding:
+    """The same end, with what its last words and what happened before say about the reason."""
+    words, cause = case.deaths[-1].log or "", case.first_cause()
+    told = f"; the first cause: {_told(cause, case.name)}" if cause else ""
+    refined = _of_words(LOG_WORDS, words, case.name, finding.evidence)
+    if refined is None and cause is not None:
+        refined = _of_words((MAYBE_HALF_MADE,), words, case.name, finding.evidence)
+    if refined is None:
+        if cause is None or finding.failure_id != "crash-loop":
+            return finding
+        finding = replace(finding, sentence=f"{finding.sentence}{told}")
+        is_interrupted = cause.how == "stopped" and cause.service == case.name
+        return replace(finding, failure_id="killed-while-booting", hint=GATE) if is_interrupted else finding
+    certain = finding.certain
+    if refined.failure_id == "disk-full":
+        refined, certain, told = _disk_full(case, refined), True, ""
+    elif refined.failure_id == "db-killed-in-init":
+        # Data that is broken stays so, whatever else is still starting.
+        certain = certain or bool(HALF_MADE.words.search(words)) or not case.deaths[-1].excused
+    else:
+        told = ""
+    return replace(refined, sentence=f"{finding.sentence}: {_reason(refined)}{told}", certain=certain)
+
+
+def _reason(finding: Finding) -> str:
+    """What a pattern says, without the service's name before it."""
+    return finding.sentence.partition(": ")[2]
+
+
+def _told(cause: Death, service: str) -> str:
+    """An earlier end in a few words: `it was stopped for an update 12 s after its start, while it was booting`."""
+    how = {
+        "exit": "was told to stop",
+        "unhealthy": "was killed by its healthcheck",
+        "oom": "was killed for want of memory",
+        "killed": f"was ended from outside (signal {cause.signal})",
+        "stopped": "was stopped by swarm, for an update,",
+    }[cause.how]
+    who = "it" if cause.service == service else cause.service
+    booting = ", while it was still booting" if cause.booting or in_boot(cause) else ""
+    return f"{who} {how} {_seconds(cause.uptime)} after its start{booting}"
+
+
+def _refused(case: Case, enough: int) -> Finding:
+    """Its container never ran. Swarm hides why an image could not be pulled; a full disk explains it."""
+    last, evidence = case.deaths[-1], _evidence(case)
+    again = len(identical(case.deaths)) >= 2 or enough == 1
+    finding = _of_words(TASK_ERRORS, last.error, case.name, evidence)
+    if finding is None:
+        return Finding(
+            "start-failed", case.name, f"{case.name}: its container could not be started: {last.error}", evidence,
+            "look at the error", certain=again,
         )  # fmt: skip
-    return replace(finding, certain=certain)
+    disk = case.snapshot.disk
+    if finding.failure_id == "missing-image" and disk is not None and disk.is_full:
+        finding = replace(
+            finding, failure_id="disk-full", sentence=f"{finding.sentence}: the node's disk is full ({disk})",
+            hint="make room on the node", outcome="error",
+        )  # fmt: skip
+    return replace(finding, certain=again or not PASSING.search(last.error))
+
+
+def _oom(case: Case) -> Finding:
+    """At the limit of its own it ends in the same way each time; without one, the node as a whole had too little."""
+    service, last = case.service, case.deaths[-1]
+    whole = last.exit_code == 137 or last.exit_code is None
+    what = "was killed for want of memory" if whole else "lost a process, killed for want of memory,"
+    ended = "" if whole else f", and ended with exit code {last.exit_code}"
+    sentence = f"{case.name} {what} {_seconds(last.uptime)} after its start{ended}"
+    trace = case.traces.get(last.task)
+    # A child that was killed long before is perhaps not why it ended now.
+    near = whole or not last.exit_code or not trace or not trace.ooms or last.at - trace.ooms[-1] < 5
+    again = len(identical(case.deaths)) >= 2 or _gives_up(service, case.deaths)
+    if not service.memory_limit:
+        return Finding(
+            "oom-host", case.name, f"{sentence}; it has no limit of its own: the node ran out of memory",
+            _evidence(case), "give the node more memory, or stop something on it", "error", certain=again,
+        )  # fmt: skip
+    return Finding(
+        "oom", case.name, f"{sentence}; its limit is {service.memory_limit // MIB} MiB", _evidence(case),
+        "raise deploy.resources.limits.memory, or find what needs so much", certain=near or again,
+    )  # fmt: skip
+
+
+def _killed(case: Case) -> Finding:
+    """By somebody's signal. One that hits a boot may leave it half done; later ones only interrupt."""
+    last = case.deaths[-1]
+    count = len(identical(case.deaths))
+    times = "" if count < 2 else f", {count} times in a row"
+    by = f"signal {last.signal} from outside" if last.signal is not None else "by whom is not known"
+    code = f", exit code {last.exit_code}" if last.exit_code is not None else ""
+    if last.booting or in_boot(last):
+        return Finding(
+            "killed-while-booting", case.name,
+            f"{case.name} was told to stop ({by}) {_seconds(last.uptime)} after its start, "
+            f"while it was still booting{times}{code}: {_last_line(last.log)}",
+            _evidence(case), GATE,
+        )  # fmt: skip
+    return Finding(
+        "killed-outside", case.name,
+        f"{case.name} was ended from outside ({by}) {_seconds(last.uptime)} after its start{times}{code}",
+        _evidence(case), "neither swarm nor the kernel did it: look for hooks, scripts and people", "error",
+    )  # fmt: skip
+
+
+def _disk_full(case: Case, finding: Finding) -> Finding:
+    """Which disk? A mount with a size of its own can be full while the node has room."""
+    disk = case.snapshot.disk
+    said = _reason(finding)
+    if disk is None or disk.is_full:
+        numbers = f" ({disk})" if disk else ""
+        return replace(finding, sentence=f"{case.name}: {said}{numbers}")
+    if not case.service.small:
+        return replace(finding, sentence=f"{case.name}: {said} (by now {disk})")
+    where = ", ".join(case.service.small)
+    return replace(
+        finding, sentence=f"{case.name}: {said} (a mount with a size of its own, {where}; {disk})",
+        hint="give that mount more room, or write less into it", outcome="fail",
+    )  # fmt: skip
 
 
 def identical(deaths: Sequence[Death]) -> list[Death]:
@@ -174,10 +369,28 @@ def identical(deaths: Sequence[Death]) -> list[Death]:
 
 def needed(counted: Sequence[Death]) -> int:
     """How many deaths prove that the next try ends in the same way."""
+    if any(death.how == "killed" for death in counted):
+        return 2 if all(death.booting or in_boot(death) for death in counted) else 3
+    if any(death.doubtful for death in counted):
+        return 4
     if any(WAITS_FOR_SOMETHING.search(death.words) for death in counted):
         return 4
     words = {death.last_words for death in counted}
+    if len(words) == len(counted) > 1:
+        return 4  # other words each time: it may get further
     return 2 if len(words) == 1 and words != {""} else 3
+
+
+def _is_stuck(case: Case, counted: Sequence[Death]) -> bool:
+    """Three ended alike, then nothing new came for a while: all else is up, and the one that runs gets no further."""
+    now = case.snapshot.at
+    if len(counted) < 3 or now - counted[-1].at < NOTHING_NEW:
+        return False
+    others = [service for service in case.snapshot.services if service is not case.service]
+    if not all(up(other, now, by_itself(case.history, other.name)) for other in others):
+        return False
+    alive = [task for task in case.service.tasks if task.wanted and task.state in LIVE and task.container]
+    return all(now - task.changed <= max(death.uptime for death in counted) for task in alive)
 
 
 def _gives_up(service: Service, deaths: Sequence[Death]) -> bool:
@@ -188,8 +401,9 @@ def _gives_up(service: Service, deaths: Sequence[Death]) -> bool:
 
 
 def _crash(service: Service, deaths: Sequence[Death], evidence: str) -> Finding:
+    deaths = [death for death in deaths if death.how == "exit"]
     last = deaths[-1]
-    times = "once" if len(deaths) == 1 else f"{len(deaths)} times"
+    times = f"{len(deaths)} times"
     sentence = f"{service.name} ended {times}, each time with exit code {last.exit_code} after {_seconds(last.uptime)}"
     if len({death.exit_code for death in deaths}) > 1:
         sentence = f"{service.name} ended {times}, with exit codes {', '.join(str(one.exit_code) for one in deaths)}"
@@ -220,6 +434,37 @@ def _health_kill(service: Service, death: Death, evidence: str) -> Finding:
         evidence,
         "either the healthcheck asks for the wrong thing, or start_period is shorter than this boot",
     )  # fmt: skip
+
+
+def _of_living(case: Case) -> Finding | None:
+    """What a container says or suffers that still runs, and is not up yet."""
+    disk = case.snapshot.disk
+    for task in case.service.tasks:
+        if not (task.wanted and task.current and task.state in LIVE and task.container):
+            continue
+        log, trace = task.container.log or "", case.traces.get(task.id)
+        evidence = f"task {task.id[:12]}: {task.state}\nlast log lines:\n{cut(log.strip(), LOG_SHOWN)}"
+        full = _of_words((NO_SPACE,), log, case.name, evidence)
+        if full is not None:
+            return replace(_disk_full(case, full), certain=disk is not None and disk.is_full)
+        if trace is not None and trace.ooms and case.service.memory_limit:
+            limit = f"at its limit of {case.service.memory_limit // MIB} MiB"
+            return Finding(
+                "oom", case.name,
+                f"{case.name} runs, but processes in it were killed for want of memory {limit}, "
+                f"{len(trace.ooms)} times so far",
+                evidence, "raise deploy.resources.limits.memory, or find what needs so much",
+                certain=len(trace.ooms) >= OOMS,
+            )  # fmt: skip
+        found = _of_words((HALF_MADE, ACME), log, case.name, evidence)
+        if found is None and "acme.json" in case.service.command:
+            found = Finding(
+                "acme-missing", case.name, f"{case.name}: its command speaks of acme.json, and it is not up",
+                f"{case.service.command}\n{evidence}", ACME.hint,
+            )  # fmt: skip
+        if found is not None:
+            return replace(found, certain=False)
+    return None
 
 
 def _of_placement(service: Service, snapshot: Snapshot) -> Finding | None:
@@ -257,11 +502,23 @@ def _of_words(patterns: Sequence[Pattern], text: str, service: str, evidence: st
         match = pattern.words.search(text)
         if match:
             group = (match[1] if match.lastindex else "") or ""
-            sentence = pattern.sentence.format(group).replace("  ", " ")
+            sentence = pattern.sentence.format(short(group, 200)).replace("  ", " ")
             return Finding(
                 pattern.failure_id, service, f"{service}: {sentence}", evidence, pattern.hint, pattern.outcome
             )
     return None
+
+
+def _evidence(case: Case) -> str:
+    """The deaths of this service, and before them what may have been their first cause."""
+    cause, disk = case.first_cause(), case.snapshot.disk
+    before = [] if cause is None else [f"before: {_told(cause, '')}", *_last_line_of(cause)]
+    full = [f"disk: {disk}"] if disk is not None and disk.is_full else []
+    return "\n".join([*full, *before, evidence_of(case.deaths)])
+
+
+def _last_line_of(cause: Death) -> list[str]:
+    return [f"  its last words: {_last_line(cause.log)}"] if (cause.log or "").strip() else []
 
 
 def evidence_of(deaths: Sequence[Death]) -> str:
@@ -271,6 +528,7 @@ def evidence_of(deaths: Sequence[Death]) -> str:
         + (f", exit code {death.exit_code}" if death.exit_code is not None else "")
         + (f", up {_seconds(death.uptime)}" if death.uptime >= 0 else "")
         + (f", {death.error}" if death.error else "")
+        + (f", signal {death.signal}" if death.signal is not None and death.how == "killed" else "")
         + (f" (was {', '.join(death.excused)} still starting?)" if death.excused else "")
         for death in deaths
     ]
@@ -278,13 +536,19 @@ def evidence_of(deaths: Sequence[Death]) -> str:
     if last.said_exit_code is not None:
         lines += [f"healthcheck (exit code {last.said_exit_code}): {last.said or 'no output'}"]
     if last.how != "refused":
-        lines += ["last log lines:", (last.log or "").strip() or "no output"]
+        lines += ["last log lines:", cut((last.log or "").strip(), LOG_SHOWN) or "no output"]
     return "\n".join(lines)
 
 
 def _last_line(log: str | None) -> str:
     lines = [line.strip() for line in (log or "").splitlines() if line.strip()]
-    return lines[-1][:200] if lines else "no output"
+    return short(lines[-1], 200) if lines else "no output"
+
+
+def short(text: str, limit: int) -> str:
+    """The beginning of a long text, on one line and with a mark where it was cut."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _seconds(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Asks Docker for what `snapshot.py` reads, again and again until there is an answer or the slice is over."""
+"""Asks Docker for what `snapshot.py` reads: when something happens, and every second, until the outcome is certain."""
 
 from __future__ import annotations
 
@@ -7,46 +7,111 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .answer import Answer
-from .converge import Decision, Memory, give_up, look, moments, restarts
+from . import kernel
+from .answer import Answer, cut
+from .converge import Decision, Memory, give_up, look, moments, pause, restarts
 from .diagnose import evidence_of
 from .docker import Client, DockerError
-from .snapshot import TASK_ID, Frame, Snapshot, read
+from .docker_events import Events
+from .snapshot import SERVICE_NAME, TASK_ID, Frame, Snapshot, read
 
-# Seconds between two looks. One look is four calls on a unix socket, some milliseconds.
-PAUSE = 0.2
+# Events that come together are looked at together: seconds to wait for more of them.
+TOGETHER = 0.05
+# How far back (seconds) the first slice asks for events: a deploy may have taken so long.
+BEFORE = 60.0
 LOG_LINES = 30
+LOG_BYTES = 3000
 EXPECTED = "every service up, stable and up to date"
 
 
-def frame(
-    client: Client, stack: str, known_dead: Sequence[str] = (), curious: bool = False, whole: bool = False
-) -> Frame:
-    """One frame (see snapshot.py). Containers of the tasks `known_dead` are not asked about again.
+class Eye:
+    """Looks at one stack, again and again. What does not change is asked once: how a container ended, whose process."""
 
-    `curious` also reads the logs of containers that are starting; `whole` inspects every container, for the timeline.
-    """
-    containers = client.containers(stack)
-    inspected: dict[str, Any] = {}
-    logs: dict[str, str] = {}
-    for container in containers:
-        status, id = container["Status"], container["Id"]
-        over = container["State"] in ("exited", "dead") and container["Labels"].get(TASK_ID) not in known_dead
-        sick, starting = "(unhealthy)" in status, "(health: starting)" in status
-        if over or sick or starting or whole:
-            inspected[id] = _inspect(client, id)
-        if over or sick or (starting and curious):
-            logs[id] = _log(client, id)
-    # Tasks are read last: a task that is dead here has a container that was asked about, or will be in the next frame.
-    return {
-        "at": time.time(),
-        "services": client.services(stack),
-        "tasks": client.tasks(stack),
-        "containers": containers,
-        "nodes": client.get("/nodes"),
-        "inspected": inspected,
-        "logs": logs,
-    }
+    def __init__(self, client: Client, stack: str) -> None:
+        self.client = client
+        self.stack = stack
+        self._inspected: dict[tuple[str, str], dict[str, Any]] = {}  # by id and state
+        self._logs: dict[str, str] = {}
+        self._mounts = kernel.mounts()
+        self._root = ""
+
+    def frame(
+        self, known_dead: Sequence[str] = (), curious: bool = False, whole: bool = False,
+        events: Sequence[Mapping[str, Any]] = (),
+    ) -> Frame:  # fmt: skip
+        """One frame (see snapshot.py). Containers of the tasks `known_dead` are not asked about again.
+
+        `curious` also reads the logs of containers that are starting; `whole` inspects every container anew, for the
+        timeline.
+        """
+        client = self.client
+        containers = client.containers(self.stack)
+        inspected: dict[str, Any] = {}
+        logs: dict[str, str] = {}
+        for container in containers:
+            status, id, state = container["Status"], container["Id"], container["State"]
+            over = state in ("exited", "dead")
+            sick, starting = "(unhealthy)" in status, "(health: starting)" in status
+            if over and container["Labels"].get(TASK_ID) in known_dead:
+                continue
+            if over or sick or starting or whole or state == "running":
+                inspected[id] = self._inspect(id, state, anew=sick or starting or whole)
+            if over or sick or (starting and curious):
+                logs[id] = self._log(id, anew=not over)
+        # Tasks are read last: a task that is dead here has a container that was asked about, or will be in the next
+        # frame.
+        services, tasks = client.services(self.stack), client.tasks(self.stack)
+        failed = any(task["Status"]["State"] in ("failed", "rejected") for task in tasks)
+        troubled = bool(known_dead or curious or failed or any("(unhealthy)" in one["Status"] for one in containers))
+        return {
+            "at": time.time(),
+            "services": services,
+            "tasks": tasks,
+            "containers": containers,
+            "nodes": client.get("/nodes"),
+            "inspected": inspected,
+            "logs": logs,
+            "events": list(events),
+            "kernel": self._kernel(inspected, ports=troubled),
+            "disk": self._disk() if troubled else None,
+        }
+
+    def _inspect(self, id: str, state: str, anew: bool) -> dict[str, Any]:
+        """Only what is read later. One that is gone by now is no error: the memory keeps what it said before."""
+        if anew or (id, state) not in self._inspected:
+            try:
+                raw = self.client.get(f"/containers/{id}/json")
+            except DockerError as error:
+                if error.status != 404:
+                    raise
+                return {}
+            exposed = raw["Config"].get("ExposedPorts") or {}
+            self._inspected[id, state] = {"State": raw["State"], "Config": {"ExposedPorts": exposed}}
+        return self._inspected[id, state]
+
+    def _log(self, id: str, anew: bool) -> str:
+        """Log drivers that cannot be read answer with an error; then there is simply no output to show."""
+        if anew or id not in self._logs:
+            try:
+                self._logs[id] = cut(self.client.logs("containers", id, tail=LOG_LINES), LOG_BYTES) or ""
+            except DockerError as error:
+                if error.status == 0:
+                    raise
+                self._logs[id] = ""
+        return self._logs[id]
+
+    def _kernel(self, inspected: Mapping[str, Any], ports: bool) -> dict[str, Any]:
+        pids = {id: int((one.get("State") or {}).get("Pid") or 0) for id, one in inspected.items()}
+        return {id: kernel.look_into(id, pid, self._mounts, ports) for id, pid in pids.items() if pid}
+
+    def _disk(self) -> dict[str, Any] | None:
+        self._root = self._root or str(self.client.info()["DockerRootDir"])
+        return kernel.disk(self._root)
+
+
+def frame(client: Client, stack: str) -> Frame:
+    """One frame, without a watch."""
+    return Eye(client, stack).frame()
 
 
 @dataclass(frozen=True)
@@ -66,15 +131,32 @@ def watch(client: Client, stack: str, cursor: Mapping[str, Any], seconds: float)
     """Looks until the outcome is certain or `seconds` are over. `cursor` is the memory of the slice before."""
     deadline = time.monotonic() + seconds
     memory = Memory.from_json(cursor, time.time())
+    eye = Eye(client, stack)
+    since = memory.heard + 1 if memory.heard else int((time.time() - BEFORE) * 1e9)
+    events = Events(client, since, seconds, lambda event: concerns(event, stack))
+    happened, quiet, first = events.wait(TOGETHER), 0, bool(memory.deaths or cursor)
     while True:
         dead = [death.task for death in memory.deaths]
-        snapshot = read(frame(client, stack, dead, curious=bool(dead)), stack)
+        curious = first or time.monotonic() >= deadline
+        snapshot = read(eye.frame(dead, curious, events=happened), stack)
         memory, decision = look(snapshot, memory)
         if decision.outcome == "pass":
-            snapshot = read(frame(client, stack, whole=True), stack)
-        if decision.outcome != "waiting" or time.monotonic() + PAUSE >= deadline:
+            snapshot = read(eye.frame(whole=True), stack)
+        left = deadline - time.monotonic()
+        if decision.outcome != "waiting" or (curious and left <= 0):
             return Seen(memory, decision, snapshot)
-        time.sleep(PAUSE)
+        happened, first = events.wait(min(pause(snapshot, memory, quiet), max(left, 0.0))), False
+        quiet = 0 if happened else quiet + 1
+        if happened:
+            time.sleep(TOGETHER)
+            happened += events.rest()
+
+
+def concerns(event: Mapping[str, Any], stack: str) -> bool:
+    """Does this event of the engine say that the stack should be looked at?"""
+    attributes = event["Actor"]["Attributes"]
+    name = {"container": attributes.get(SERVICE_NAME, ""), "service": attributes.get("name", "")}.get(event["Type"])
+    return name is None or str(name).startswith(f"{stack}_")
 
 
 def report(answer: Answer, seen: Seen, limit: float, assert_restarts: bool) -> None:
@@ -86,8 +168,8 @@ def report(answer: Answer, seen: Seen, limit: float, assert_restarts: bool) -> N
     if decision.outcome == "pass":
         answer.result("converged", "pass", expected=EXPECTED, observed=decision.progress)
         if assert_restarts:
-            observed = restarts(memory.deaths)
-            evidence = evidence_of(memory.deaths) if memory.deaths else None
+            deaths = memory.restarts
+            observed, evidence = restarts(deaths), evidence_of(deaths) if deaths else None
             answer.result("no_restart_loop", "pass", expected="no restart loop", observed=observed, evidence=evidence)
         return
     first = decision.findings[0] if seen.over else give_up(snapshot, memory, decision, limit)
@@ -102,23 +184,3 @@ def report(answer: Answer, seen: Seen, limit: float, assert_restarts: bool) -> N
     answer.result("converged", first.outcome, expected=EXPECTED, **told)
     if assert_restarts and first.failure_id == "crash-loop":
         answer.result("no_restart_loop", "fail", expected="no restart loop", **told)
-
-
-def _inspect(client: Client, id: str) -> dict[str, Any]:
-    """Only what is read later. A container that is gone by now is no error: the memory keeps what it said before."""
-    try:
-        return {"State": client.get(f"/containers/{id}/json")["State"]}
-    except DockerError as error:
-        if error.status != 404:
-            raise
-        return {}
-
-
-def _log(client: Client, id: str) -> str:
-    """Log drivers that cannot be read answer with an error; then there is simply no output to show."""
-    try:
-        return client.logs("containers", id, tail=LOG_LINES)[-3000:]
-    except DockerError as error:
-        if error.status == 0:
-            raise
-        return ""

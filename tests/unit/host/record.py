@@ -3,12 +3,14 @@
     PYTHONPATH=module_utils .venv/bin/python tests/unit/host/record.py NAME…     (all of recorded/stacks.yml by default)
 
 Each case of stacks.yml is deployed (`then:` is a second deploy over the first), looked at until the watcher decides or
-`seconds` are over, and removed. Frames in which nothing changed are left out, and so is what nobody reads.
+`seconds` are over, and removed. `signal: [TERM, 3]` sends that to each container of it that is 3 s old. Frames in
+which nothing changed are left out, and so is what nobody reads.
 It needs a swarm, and an image `ccci-w-busybox:1` (any static busybox) on the node.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -20,9 +22,10 @@ from typing import Any
 import yaml
 
 from ccci_host.converge import Memory, look
-from ccci_host.docker import Client
-from ccci_host.snapshot import TASK_ID, read
-from ccci_host.watch import frame
+from ccci_host.docker import Client, DockerError
+from ccci_host.docker_events import Events
+from ccci_host.snapshot import SERVICE_ID, SERVICE_NAME, TASK_ID, read
+from ccci_host.watch import Eye, concerns
 
 HERE = Path(__file__).parent / "recorded"
 PREFIX = "ccci-w-rec-"
@@ -42,7 +45,7 @@ def main(names: list[str]) -> None:
                     for _ in record(client, stack, 20):
                         pass
                     deploy(stack, case["then"])
-                for one in record(client, stack, case["seconds"], stop=case.get("stop", True)):
+                for one in record(client, stack, case["seconds"], case.get("stop", True), case.get("signal")):
                     out.write(json.dumps(one, separators=(",", ":")) + "\n")
             finally:
                 remove(client, stack)
@@ -51,7 +54,9 @@ def main(names: list[str]) -> None:
 def deploy(stack: str, services: dict[str, Any]) -> None:
     for service in services.values():
         service.setdefault("deploy", {}).setdefault("endpoint_mode", "dnsrr")
-    document = {"version": "3.8", "services": services}
+    mounted = [mount for service in services.values() for mount in service.get("volumes", []) if isinstance(mount, str)]
+    volumes = {name: {} for name in (mount.partition(":")[0] for mount in mounted) if not name.startswith("/")}
+    document = {"version": "3.8", "services": services, "volumes": volumes}
     subprocess.run(
         ["docker", "stack", "deploy", "--resolve-image", "never", "-c", "-", stack],
         input=yaml.safe_dump(document).encode(), check=True, capture_output=True, timeout=60,
@@ -63,13 +68,29 @@ def remove(client: Client, stack: str) -> None:
     deadline = time.monotonic() + 60
     while client.containers(stack) and time.monotonic() < deadline:
         time.sleep(0.5)
+    for volume in client.get("/volumes", filters={"name": [f"{stack}_"]})["Volumes"] or []:
+        client.delete(f"/volumes/{volume['Name']}")
 
 
-def record(client: Client, stack: str, seconds: float, stop: bool = True) -> Iterator[dict[str, Any]]:
+def send(client: Client, stack: str, signal: str, age: float) -> None:
+    for container in client.containers(stack, all=False):
+        if time.time() - container["Created"] >= age:
+            with contextlib.suppress(DockerError):  # it may have ended meanwhile
+                client.post(f"/containers/{container['Id']}/kill", signal=signal)
+
+
+def record(
+    client: Client, stack: str, seconds: float, stop: bool = True, signal: tuple[str, float] | None = None
+) -> Iterator[dict[str, Any]]:
     began, last = time.time(), ""
-    memory = Memory(began)
+    memory, eye = Memory(began), Eye(client, stack)
+    events = Events(client, time.time_ns() - 10**10, seconds, lambda event: concerns(event, stack))
+    happened = events.wait(0.1)
     while time.time() - began < seconds:
-        seen = trimmed(frame(client, stack, [death.task for death in memory.deaths], bool(memory.deaths)))
+        if signal:
+            send(client, stack, *signal)
+        known = [death.task for death in memory.deaths]
+        seen = trimmed(eye.frame(known, curious=bool(known), events=happened))
         memory, decision = look(read(seen, stack), memory)
         signature = json.dumps([signature_of(seen), decision.outcome])
         if signature != last:
@@ -79,6 +100,7 @@ def record(client: Client, stack: str, seconds: float, stop: bool = True) -> Ite
         if stop and decision.outcome != "waiting":
             return
         time.sleep(0.2)
+        happened = events.rest()
 
 
 def signature_of(seen: dict[str, Any]) -> Any:
@@ -92,6 +114,8 @@ def signature_of(seen: dict[str, Any]) -> Any:
             (container["Id"], container["State"], container["Status"].partition("(")[2])
             for container in seen["containers"]
         ],
+        [(event["Action"], event["timeNano"]) for event in seen["events"]],
+        [(id, one["oom_kills"]) for id, one in seen["kernel"].items()],
     ]
 
 
@@ -102,7 +126,13 @@ def trimmed(raw: Any) -> dict[str, Any]:
             "Id": container["Id"],
             "State": container["State"],
             "Status": container["Status"],
-            "Labels": {TASK_ID: container["Labels"].get(TASK_ID, "")},
+            "Labels": {key: container["Labels"].get(key, "") for key in (TASK_ID, SERVICE_ID)},
+            "NetworkSettings": {
+                "Networks": {
+                    name: {"IPAddress": network["IPAddress"]}
+                    for name, network in container["NetworkSettings"]["Networks"].items()
+                }
+            },
         }
         for container in raw["containers"]
     ]
@@ -116,10 +146,27 @@ def trimmed(raw: Any) -> dict[str, Any]:
     ]
     raw["services"] = [
         {
-            **{key: service[key] for key in ("ID", "CreatedAt", "UpdatedAt", "UpdateStatus") if key in service},
+            **{
+                key: service[key]
+                for key in ("ID", "CreatedAt", "UpdatedAt", "UpdateStatus", "Endpoint")
+                if key in service
+            },
             "Spec": {key: service["Spec"][key] for key in ("Name", "Mode", "TaskTemplate")},
         }
         for service in raw["services"]
+    ]
+    told = (SERVICE_NAME, TASK_ID, "signal", "exitCode")
+    raw["events"] = [
+        {
+            **{key: event[key] for key in ("Type", "Action", "timeNano")},
+            "Actor": {
+                "Attributes": {
+                    key: event["Actor"]["Attributes"][key] for key in told if key in event["Actor"]["Attributes"]
+                }
+            },
+        }
+        for event in raw["events"]
+        if event["Type"] == "container"
     ]
     kept = ("ID", "ServiceID", "Slot", "NodeID", "CreatedAt", "Spec", "Status", "DesiredState")
     raw["tasks"] = [{key: task[key] for key in kept if key in task} for task in raw["tasks"]]

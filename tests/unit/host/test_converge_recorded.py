@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ccci_host.converge import Decision, Memory, give_up, look, moments, restarts
+from ccci_host.deaths import up
 from ccci_host.snapshot import Snapshot, read
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -33,7 +35,10 @@ def verdict(name: str) -> tuple[Snapshot, Memory, Decision]:
     raise AssertionError(f"{name}: no decision in the whole recording")
 
 
-@pytest.mark.parametrize("name", ["green", "no-healthcheck", "upgrade-green", "no-op-upgrade", "mixed-modes"])
+GREEN = ["green", "no-healthcheck", "upgrade-green", "no-op-upgrade", "mixed-modes", "start-first"]
+
+
+@pytest.mark.parametrize("name", GREEN)
 def test_good_stacks_pass_without_a_finding(name: str) -> None:
     seen = list(replay(name))
     assert all(decision.findings == () for _, _, decision in seen)
@@ -54,6 +59,11 @@ def test_good_stacks_pass_without_a_finding(name: str) -> None:
         ("missing-bind-source", "missing-bind-source", ["/no/such/path"]),
         ("no-such-command", "start-failed", ["serve"]),
         ("unschedulable", "unschedulable", ["no node"]),
+        ("oom", "oom", ["killed for want of memory", "limit is 16 MiB"]),
+        ("oom-child", "oom", ["lost a process", "exit code 0"]),
+        ("oom-alive", "oom", ["app runs", "3 times so far"]),
+        ("tmpfs-full", "disk-full", ["No space left on device", "a size of its own, /data", "MiB free"]),
+        ("lock-held", "killed-while-booting", ["2 times", "the first cause: it was stopped by swarm", "still booting"]),
     ],
 )
 def test_faults_are_named(name: str, failure_id: str, words: list[str]) -> None:
@@ -62,6 +72,60 @@ def test_faults_are_named(name: str, failure_id: str, words: list[str]) -> None:
     assert (decision.outcome, first.failure_id, first.service) == ("fail", failure_id, "app")
     for word in words:
         assert word in first.sentence
+
+
+def test_half_made_data_is_named_at_once_and_with_what_broke_it_off() -> None:
+    _, memory, decision = verdict("db-killed-in-init")
+    first = decision.findings[0]
+    assert (decision.outcome, first.failure_id, first.service) == ("fail", "db-killed-in-init", "db")
+    assert "Missing MLOG_CHECKPOINT; the first cause: it was stopped by swarm, for an update" in first.sentence
+    assert [death.how for death in memory.deaths] == ["stopped", "exit"]
+    assert "Shutdown requested while starting up" in first.evidence
+    assert restarts(memory.restarts) == "db restarted once (exit code 1), then stayed up"
+
+
+def test_a_kill_from_outside_is_no_crash() -> None:
+    _, memory, decision = verdict("killed-in-boot")
+    first = decision.findings[0]
+    assert (decision.outcome, first.failure_id, first.service) == ("fail", "killed-while-booting", "side")
+    assert "signal 15 from outside" in first.sentence
+    assert "exit code 70: Shutdown requested while starting up" in first.sentence
+    assert [death.how for death in memory.deaths] == ["killed", "killed"]
+
+
+def test_a_port_that_another_service_has_is_no_fault_of_the_recipe() -> None:
+    _, _, decision = verdict("port-taken")
+    first = decision.findings[0]
+    assert (decision.outcome, first.failure_id, first.service) == ("error", "port-taken", "side")
+
+
+@pytest.mark.parametrize(("name", "how"), [("killed-once", "killed"), ("once-137", "exit")])
+def test_one_end_and_then_a_try_that_stays_is_green(name: str, how: str) -> None:
+    decisions = list(replay(name))
+    assert {decision.outcome for _, _, decision in decisions[:-1]} == {"waiting"}
+    _, memory, last = decisions[-1]
+    assert last.outcome == "pass"
+    assert [death.how for death in memory.deaths] == [how]
+    assert memory.deaths[0].exit_code == 137
+
+
+def test_a_database_without_a_healthcheck_is_starting_until_it_listens() -> None:
+    decisions = list(replay("slow-db"))
+    assert all(decision.outcome in ("waiting", "pass") for _, _, decision in decisions)
+    _, memory, last = decisions[-1]
+    assert last.outcome == "pass"
+    assert len(memory.deaths) >= 3
+    assert all(death.excused == ("db",) for death in memory.deaths[:2])
+    running = [snapshot for snapshot, _, _ in decisions if up(snapshot.services[1], snapshot.at, ())]
+    assert running[0].at < memory.deaths[1].at, "db must count as up before, else this shows nothing"
+
+
+def test_who_waits_for_a_file_that_never_comes_is_named_at_the_limit() -> None:
+    *_, (snapshot, memory, decision) = replay("acme-missing")
+    assert decision.outcome == "waiting"
+    finding = give_up(snapshot, memory, decision, 12)
+    assert (finding.failure_id, finding.service) == ("acme-missing", "certdumper")
+    assert "not certain" in finding.sentence
 
 
 @pytest.mark.parametrize("name", ["health-kill-upgrade", "health-kill-paused"])
@@ -98,6 +162,9 @@ def test_a_service_that_waits_for_a_slow_one_is_no_crash_loop() -> None:
     assert last.outcome == "pass"
     assert len(memory.deaths) >= 3
     assert all(death.excused == ("db",) for death in memory.deaths)
+    told = [decision.progress for _, _, decision in decisions]
+    line = r"restarted 2 times \(exit code 1, connect ECONNREFUSED db:3306\), may be waiting for db, starting \d s"
+    assert any(re.search(line, one) for one in told)
     assert restarts(memory.deaths) == f"app restarted {len(memory.deaths)} times (exit code 1), then stayed up"
 
 
@@ -110,8 +177,11 @@ def test_the_first_cause_is_named_and_not_who_waits_for_it() -> None:
 def test_when_time_is_up_the_likeliest_cause_and_every_state_are_told() -> None:
     snapshot, memory, decision = list(replay("legit-restarts"))[20]
     finding = give_up(snapshot, memory, decision, 10)
-    assert finding.failure_id == "crash-loop"
+    # Who is waited for comes before who waits.
+    assert (finding.failure_id, finding.service) == ("not-converged", "db")
     assert "not certain" in finding.sentence
+    assert "2. app ended" in finding.sentence
+    assert "it may be waiting for db" not in finding.hint
     assert "db 0/1" in finding.evidence
     assert "app 0/1" in finding.evidence
 
