@@ -54,18 +54,22 @@ ccci:
   returned: when the command ended
   type: dict
 ccci_exec:
-  description: The return code, and the output in base64.
+  description: The return code, and the end of each output in base64.
   returned: when the command ended
   type: dict
   sample: {rc: 0, stdout: aW5kZXguaHRtbAo=, stderr: ""}
+failure_id:
+  description: The failure's id in the catalogue.
+  returned: when there is one
+  type: str
 """
 
 import base64
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import lock
+from ansible.module_utils.ccci_host import exec_answer, lock
 from ansible.module_utils.ccci_host.answer import Answer, guarded
-from ansible.module_utils.ccci_host.docker import Client, LimitReached, running_container
+from ansible.module_utils.ccci_host.docker import Client, running_container
 
 ARGUMENT_SPEC = {
     "scope": {"type": "dict", "required": True},
@@ -84,18 +88,13 @@ def main() -> None:
     def work() -> None:
         client, answer = Client(), Answer("custom")
         lock.renew(client, arguments["scope"])
-        container = running_container(client, arguments["scope"]["stack"], arguments["service"])
         stdin = base64.b64decode(arguments["stdin"]) if arguments["stdin"] else None
-        try:
-            with answer.waiting("app"):
-                done = client.exec(
-                    container["Id"], arguments["argv"], stdin=stdin, user=arguments["user"], limit=arguments["limit"]
-                )
-        except LimitReached as error:
-            module.fail_json(msg=str(error))
-        output = {name: base64.b64encode(getattr(done, name)).decode() for name in ("stdout", "stderr")}
-        told = {"results": answer.results, "waits": answer.waits, "facts": answer.facts}
-        module.exit_json(changed=True, ccci=told, ccci_exec={"rc": done.rc, **output})
+        with exec_answer.failures(module), answer.waiting("app"):
+            container = running_container(client, arguments["scope"]["stack"], arguments["service"])
+            done = client.exec(
+                container["Id"], arguments["argv"], stdin=stdin, user=arguments["user"], limit=arguments["limit"]
+            )
+        exec_answer.leave(module, answer, done)
 
     guarded(module, work)
 

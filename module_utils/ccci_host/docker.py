@@ -15,15 +15,15 @@ import re
 import socket
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .docker_errors import DockerError, LimitReached, NoContainer
+from .docker_errors import DockerError, LimitReached, NoContainer, NoService
 from .docker_exec import HEAD, STDERR, ExecResult, demultiplex, run_exec
 
 __all__ = [
-    "STACK_LABEL", "Client", "DockerError", "ExecResult", "LimitReached", "NoContainer", "running_container",
-    "service_name", "timestamp",
+    "STACK_LABEL", "Client", "DockerError", "ExecResult", "LimitReached", "NoContainer", "NoService",
+    "running_container", "service_name", "timestamp",
 ]  # fmt: skip
 
 STACK_LABEL = "com.docker.stack.namespace"
@@ -105,15 +105,18 @@ class Client:
         body = {**attached, "Tty": False, "Cmd": list(argv), "User": user, "Env": variables}
         return run_exec(self, container_id, body, stdin, limit)
 
-    def logs(self, kind: str, id: str, tail: int | str = 200, since: float = 0, most: int = LOG_BYTES) -> str:
-        """The last `tail` lines ("all" for every one) of `containers` or `services`, stdout and stderr as they came.
+    def logs(
+        self, kind: str, id: str, tail: int | str = 200, since: float = 0, most: int = LOG_BYTES,
+        streams: Sequence[str] = ("stdout", "stderr"),
+    ) -> str:  # fmt: skip
+        """The last `tail` lines ("all" for every one) of `containers` or `services`, their `streams` as they came.
 
         At most the last `most` bytes of them, beginning with a whole line: a line may be of any length.
         """
         path = f"/{kind}/{id}/logs"
         query = {
-            "stdout": True,
-            "stderr": True,
+            "stdout": "stdout" in streams,
+            "stderr": "stderr" in streams,
             "tail": tail,
             "since": f"{since:.9f}" if since else "0",
             "timestamps": kind == "services",
@@ -234,7 +237,7 @@ def running_container(client: Client, stack: str, service: str) -> dict[str, Any
     names = sorted(service_name(one, stack) for one in client.services(stack))
     if service not in names:
         real = ", ".join(names) or "none: the stack is not deployed"
-        raise NoContainer(f"The stack {stack} has no service {service!r}; it has: {real}")
+        raise NoService(f"The stack {stack} has no service {service!r}; it has: {real}")
     states = [f"{task['Status']['State']}: {task['Status'].get('Err') or task['Status'].get('Message', '')}"
               for task in client.get("/tasks", filters={"service": [f"{stack}_{service}"]})]  # fmt: skip
     raise NoContainer(

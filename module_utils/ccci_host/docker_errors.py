@@ -32,3 +32,7 @@ def is_outage(error: DockerError) -> bool:
 
 class NoContainer(Exception):  # noqa: N818 - says what happened
     """A service has no running container, or does not exist; the text names the services that do."""
+
+
+class NoService(NoContainer):
+    """The stack has no service of that name; the text names those it has."""

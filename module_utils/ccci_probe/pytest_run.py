@@ -95,6 +95,7 @@ def _without_result(name: str, done: Run, started: bool, discovered: bool, limit
         one["observed"] = f"discovered, but not run (pytest returned {done.returncode})"
     else:
         one["observed"] = f"not discovered (pytest returned {done.returncode}): is the file complete?"
+        one["failure_id"] = "stale-checkout"
     one["evidence"] = "\n".join([*broken, done.output[-OUTPUT_SHOWN:]]).strip()
     return one
 

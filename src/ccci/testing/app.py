@@ -15,28 +15,41 @@ from ccci.testing import node
 from ccci.testing.context import Context
 from ccci.testing.node import Done
 from ccci_probe.connection import session
+from ccci_probe.polling import short
 
 SECRETS_FILE = "secrets.json"
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0  # seconds
+SHOWN = 120  # characters of an answer that was not the last one
 
 
 class App:
     """`domain`, `url`, `version` (of the ref under test, when it is a published one), `recipe`, `stack`."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, journal: list[str] | None = None) -> None:
+        """`journal` gets each retry of its clients, for the test's evidence."""
+        self._context, self._journal = context, [] if journal is None else journal
         self.recipe, self.domain, self.url = context.recipe, context.domain, context.url
         self.stack, self.version = context.stack, context.version
 
     def http(self, retry_for: float = 60.0) -> Http:
         """A client with cookies of its own; paths are relative to the app's url."""
-        return Http(self._context, retry_for)
+        return Http(self._context, retry_for, self._journal)
 
     def exec_in(
         self, service: str, argv: Sequence[str], stdin: str | None = None, user: str = "", limit: float = 60.0
     ) -> Done:
         """Runs a command in a service: `rc`, `stdout`, `stderr`. No shell reads it; `limit` is in seconds."""
         return node.exec_in(self._context, service, argv, stdin, user, limit)
+
+    def sidecar(self, image: str, argv: Sequence[str], service: str = "app", limit: float = 60.0) -> Done:
+        """Runs a command in a throwaway container that shares the network of a service: other services by their names,
+        the service itself on localhost. `argv` is the whole command; the image is pulled when the node lacks it."""
+        return node.sidecar(self._context, image, argv, service, limit)
+
+    def converges(self, limit: float = 300.0) -> str:
+        """Waits until all services are up and stable, for at most `limit` seconds; says what was seen. NotConverged,
+        with the cause, as soon as it is certain that they won't be."""
+        return node.converges(self._context, limit)
 
     def secret(self, name: str) -> str:
         """A secret that was made in this run. KeyError names those there are."""
@@ -49,12 +62,14 @@ class App:
 
 class Http:
     """requests, through the ingress, with one rule for retries: transport errors and statuses of 500 and more are
-    asked again until `retry_for` seconds are over, everything else is an answer. Retries are kept in `retried`."""
+    asked again until `retry_for` seconds are over, everything else is an answer. Retries are kept in `retried`, and in
+    the evidence of the test."""
 
-    def __init__(self, context: Context, retry_for: float) -> None:
+    def __init__(self, context: Context, retry_for: float, journal: list[str]) -> None:
         self.session = session(context.ingress_address or None, context.ca_file or None)
         self._base = context.url.rstrip("/") + "/"
         self._retry_for = retry_for
+        self._journal = journal
         self.retried: list[str] = []
 
     def get(self, path: str, **options: Any) -> requests.Response:
@@ -74,19 +89,22 @@ class Http:
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """The last answer, whatever its status; the last transport error when there never was an answer."""
-        deadline, pause = time.monotonic() + self._retry_for, FIRST_PAUSE
+        began, pause = time.monotonic(), FIRST_PAUSE
+        deadline = began + self._retry_for
         options.setdefault("timeout", 30)
         address = urljoin(self._base, path.lstrip("/") if "://" not in path else path)
         while True:
+            asked = time.monotonic() - began
             try:
                 response = self.session.request(method, address, **options)
                 if response.status_code < 500 or time.monotonic() + pause > deadline:
                     return response
-                why = f"status {response.status_code}"
+                why = short(f"status {response.status_code}: {response.text}", SHOWN)
             except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
                 if time.monotonic() + pause > deadline or isinstance(error, requests.exceptions.SSLError):
                     raise
-                why = type(error).__name__
-            self.retried.append(f"{method} {address}: {why}")
+                why = short(f"{type(error).__name__}: {error}", SHOWN)
+            self.retried.append(f"after {asked:.1f} s: {method} {address}: {why}")
+            self._journal.append(self.retried[-1])
             time.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 1.5)

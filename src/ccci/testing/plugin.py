@@ -21,7 +21,10 @@ from ccci.testing.pages import AppPage, Pages
 EVIDENCE_LIMIT = 4000  # characters
 # Not the recipe's fault: the controller has no browser, the node or the ingress cannot be reached.
 OURS = ("NoBrowserError", "NodeError", "ConnectTimeout")
+OUR_IDS = ("browser-transient",)
+RETRIES = 20  # lines
 _NO_REASON = ("", "unconditional skip", "skipped")
+RECORDER = "ccci-recorder"
 _pages_key = pytest.StashKey[Pages]()
 
 
@@ -34,9 +37,11 @@ def ccci_context() -> Context:
 
 
 @pytest.fixture(scope="session")
-def app(ccci_context: Context) -> App:
-    """The deployed app: domain, url, version, http(), exec_in(service, argv), secret(name)."""
-    return App(ccci_context)
+def app(ccci_context: Context, request: pytest.FixtureRequest) -> App:
+    """The deployed app: domain, url, version, http(), exec_in(service, argv), sidecar(image, argv), converges(),
+    secret(name)."""
+    recorder = request.config.pluginmanager.get_plugin(RECORDER)
+    return App(ccci_context, recorder.journal if recorder else None)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +76,7 @@ def fresh_context(ccci_pages: Pages) -> Callable[[], AppPage]:
 def pytest_configure(config: pytest.Config) -> None:
     context = load()
     if context is not None:
-        config.pluginmanager.register(Recorder(context, config.rootpath), "ccci-recorder")
+        config.pluginmanager.register(Recorder(context, config.rootpath), RECORDER)
 
 
 class Recorder:
@@ -82,6 +87,7 @@ class Recorder:
         self._prefixes = {Path(test["path"]).resolve(): test["id"].rpartition(".")[0] for test in context.tests}
         self._began: dict[str, float] = {}
         self._worst: dict[str, dict[str, Any]] = {}
+        self.journal: list[str] = []  # retries of the test that is running
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._write({"discovered": [self._id(item.nodeid) for item in session.items]})
@@ -92,12 +98,15 @@ class Recorder:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._began[nodeid] = time.time()
+        self.journal.clear()
         self._write({"started": self._id(nodeid)})
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, None]:
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
         outcome = yield
         report = outcome.get_result()
+        error = call.excinfo.value if call.excinfo is not None else None
+        report.ccci_failure = {name: getattr(error, name, None) for name in ("failure_id", "service")}
         pages = item.stash.get(_pages_key, None)
         if pages is None:
             return
@@ -132,14 +141,21 @@ class Recorder:
 
     def _result(self, report: pytest.TestReport) -> dict[str, Any]:
         outcome, observed, evidence = _judged(report)
+        named = {name: value for name, value in getattr(report, "ccci_failure", {}).items() if isinstance(value, str)}
+        if outcome == "fail" and named.get("failure_id") in OUR_IDS:
+            outcome = "error"
         console = getattr(report, "ccci_console", "")
-        texts = [evidence, f"console of the page:\n{console}" if console else "", report.caplog]
+        retries = "\n".join(self.journal[-RETRIES:])
+        texts = [
+            evidence, f"retries:\n{retries}" if retries else "", f"console of the page:\n{console}" if console else "",
+            report.caplog,
+        ]  # fmt: skip
         kept = "\n".join(text for text in texts if text)[-EVIDENCE_LIMIT:]
         fields = {"expected": "the test passes" if outcome in ("fail", "error") else None, "observed": observed}
         check = report.nodeid.partition("[")[2].rstrip("]") or None
         return {
             "id": self._id(report.nodeid), "outcome": outcome, "check": check, "evidence": kept or None, **fields,
-            "artefacts": getattr(report, "ccci_artefacts", []),
+            "artefacts": getattr(report, "ccci_artefacts", []), **(named if outcome in ("fail", "error") else {}),
         }  # fmt: skip
 
     def _write(self, line: dict[str, Any]) -> None:

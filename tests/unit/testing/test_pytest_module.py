@@ -100,6 +100,7 @@ def test_what_is_expected_and_does_not_report_is_red(tmp_path: Path) -> None:
     found = play(tmp_path, "def test_here():\n    pass\n", "test_here", "test_gone")
     assert (found["test_here"]["outcome"], found["test_gone"]["outcome"]) == ("pass", "error")
     assert "not discovered" in found["test_gone"]["observed"]
+    assert found["test_gone"]["failure_id"] == "stale-checkout"
     broken = play(tmp_path, "import no_such_module\ndef test_here():\n    pass\n", "test_here")
     assert (broken["test_here"]["outcome"], broken["test_here"]["observed"]) == ("error", "its file cannot be loaded")
     assert "no_such_module" in broken["test_here"]["evidence"]
@@ -182,6 +183,38 @@ def test_a_pull_requests_tests_and_the_recipes_own_may_have_the_same_names(tmp_p
         assert {one["id"]: one["outcome"] for one in results} == {"demo.test_same": "pass", "demo.pr.test_same": "fail"}
 
 
+def test_failures_that_have_a_name_keep_it(tmp_path: Path) -> None:
+    found = play(
+        tmp_path,
+        """
+        from ccci.testing.node import NodeError, NotConverged, WrongService
+        from ccci_probe.browser import Late
+
+        def test_service(app):
+            raise WrongService("no service 'db'; it has: postgres", "wrong-service", "db")
+
+        def test_stack(app):
+            raise NotConverged("worker exits with 1", "crash-loop", "worker")
+
+        def test_frame():
+            raise Late("#editor is not visible", "cold-frame")
+
+        def test_network():
+            raise Late("net::ERR_NETWORK_CHANGED", "browser-transient")
+
+        def test_node():
+            raise NodeError("Docker does not answer")
+        """,
+    )
+    told = {name: (one["outcome"], one.get("failure_id"), one.get("service")) for name, one in found.items()}
+    assert told == {
+        "test_service": ("fail", "wrong-service", "db"), "test_stack": ("fail", "crash-loop", "worker"),
+        "test_frame": ("fail", "cold-frame", None), "test_network": ("error", "browser-transient", None),
+        "test_node": ("error", None, None),
+    }  # fmt: skip
+    assert "it has: postgres" in found["test_service"]["observed"]
+
+
 def test_tests_see_no_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI_TOKEN", "hunter2hunter2")
     found = play(tmp_path, "import os\ndef test_env():\n    assert 'CI_TOKEN' not in os.environ\n")
@@ -203,6 +236,9 @@ def test_the_app_is_reached_and_looked_at(site: Site, tmp_path: Path, authority:
             assert http.get("/api").json() == {}
             assert http.get("/none").status_code == 404
             assert len(http.retried) == 2, http.retried
+
+        def test_retries_are_this_tests_own(app):
+            pass
 
         def test_secret(app):
             assert app.secret("admin") == "s3cret-value"
@@ -227,9 +263,18 @@ def test_the_app_is_reached_and_looked_at(site: Site, tmp_path: Path, authority:
         run_dir=str(tmp_path),
     )  # fmt: skip
     outcomes = {name: one["outcome"] for name, one in found.items()}
-    assert outcomes == {"test_http": "pass", "test_secret": "pass", "test_page": "pass", "test_looks_wrong": "fail"}, (
-        found
-    )
+    assert outcomes == {
+        "test_http": "pass",
+        "test_retries_are_this_tests_own": "pass",
+        "test_secret": "pass",
+        "test_page": "pass",
+        "test_looks_wrong": "fail",
+    }, found
+    retries = found["test_http"]["evidence"].splitlines()
+    assert (retries[0], len(retries)) == ("retries:", 3)
+    assert retries[1].startswith("after 0.")
+    assert retries[1].endswith("/api: status 503:")
+    assert "evidence" not in found["test_retries_are_this_tests_own"]
     assert {one["path"] for one in found["test_page"]["all_artefacts"]} == {
         "screenshots/page.png", "screenshots/test_looks_wrong-failed.png",
     }  # fmt: skip

@@ -46,8 +46,8 @@ FILES = {
 }
 EXPECTED = {
     "good": ["pass"], "wrong": ["fail"], "gate": ["fail"], "option": ["error"], "asserts": ["pass"],
-    "refutes": ["fail"], "undefined": ["error"], "gone": ["error"], "hangs": ["fail"], "nothing": [], "rescued": ["pass"],
-    "last": ["pass"],
+    "refutes": ["fail"], "undefined": ["error"], "gone": ["error"], "hangs": ["fail"], "nothing": [],
+    "rescued": ["pass"], "last": ["pass"],
 }  # fmt: skip
 PLAY = """
 - name: Try the role
@@ -77,8 +77,8 @@ def play(folder: Path, site: Site, *options: str) -> tuple[int, list[events.Even
             path.write_text(FILES[name])
     plan: dict[str, Any] = {
         "run": {"id": "r", "dir": str(folder)}, "app": {"domain": "d", "stack": "s"}, "head": {"version": None},
-        "recipe": {"name": "demo"}, "hooks": {}, "timeouts": {"custom": 20}, "tests": tests, "url": site.url().rstrip("/"),
-        "ca_file": site.ca_file,
+        "recipe": {"name": "demo"}, "hooks": {}, "timeouts": {"custom": 20}, "tests": tests,
+        "url": site.url().rstrip("/"), "ca_file": site.ca_file,
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(plan))
     (folder / "play.yml").write_text(PLAY)
