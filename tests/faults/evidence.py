@@ -53,11 +53,10 @@ def exits(service: str, times: int = 1) -> Evidence:
     return find
 
 
-def kills(service: str, times: int = 1) -> Evidence:
-    """The N-th end of a container by SIGKILL, whoever sent it."""
+def ended(service: str, code: int, times: int = 1) -> Evidence:
+    """The N-th end of a container with this exit code, whoever ended it."""
     return lambda record: nth(
-        (event for event in of_service(record, service, "die") if event["Actor"]["Attributes"]["exitCode"] == "137"),
-        times,
+        (e for e in of_service(record, service, "die") if e["Actor"]["Attributes"]["exitCode"] == str(code)), times
     )
 
 

@@ -40,10 +40,9 @@ def registry(path: str = "", times: int = 0, retry_after: int = 0) -> Around:
 
 def forget_image(stage: Stage) -> None:
     """The node has never pulled from the registry in front: neither by tag nor by digest."""
-    stage.node.run(
-        f"docker images --digests --format '{{{{.Repository}}}}@{{{{.Digest}}}} {{{{.Repository}}}}:{{{{.Tag}}}}'"
-        f" | tr ' ' '\\n' | grep '^{FRONT}' | grep -v '<none>' | xargs -r docker rmi >/dev/null"
-    )
+    names = "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}"
+    known = f"docker images --digests --format '{names}' | tr ' ' '\\n' | grep '^{FRONT}' | grep -v '<none>'"
+    stage.node.run(f"for name in $({known}); do docker rmi $name >/dev/null 2>&1; done; ! {known} >/dev/null")
 
 
 def agent(what: str, number: int, *words: str) -> Around:

@@ -35,7 +35,10 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(429, headers, body)
             return
         behind = http.client.HTTPConnection(*BEHIND, timeout=60)
-        behind.request(self.command, self.path, headers={"Accept": self.headers.get("Accept", "*/*")})
+        # All of them: for the first alone, the registry would translate its manifests into an older form.
+        behind.request(
+            self.command, self.path, headers={"Accept": ", ".join(self.headers.get_all("Accept") or ["*/*"])}
+        )
         answer = behind.getresponse()
         body = answer.read()
         headers = {name: value for name, value in answer.getheaders() if name.lower() not in ("date", "connection")}
