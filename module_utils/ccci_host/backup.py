@@ -70,7 +70,8 @@ def back_up(
         return
     except AbraTimeout as error:
         known = hooks.of(services, stack, hooks.BACKUP)
-        hooks.report_timeout(answer, ID, EXPECTED, str(error), hooks.hanging(client, stack, known), told(tries))
+        hanging = hooks.hanging(client, stack, known)
+        hooks.report_timeout(answer, ID, EXPECTED, limit, hanging, str(error), told(tries))
         return
     finally:
         answer.facts["backup_tries"] = [one.to_json() for one in tries]

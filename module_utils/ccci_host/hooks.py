@@ -65,17 +65,18 @@ def _commands(client: Client, container: str) -> list[str]:
 
 
 def report_timeout(
-    answer: Answer, id: str, expected: str, words: str, found: Sequence[Hook], evidence: str = ""
+    answer: Answer, id: str, expected: str, limit: float, found: Sequence[Hook], words: str, history: str = ""
 ) -> None:  # fmt: skip
-    """One result for a call of abra that did not end. `words` are those of the timeout; `found` the hooks that hang."""
+    """One result for a call of abra that did not end. `limit` are the seconds of the whole; `found` the hooks that
+    hang; `words` those of the timeout; `history` what came before."""
+    evidence = "\n".join(filter(None, [history, words]))
     if not found:
         answer.result(
-            id, "error", expected=expected, observed=words, evidence=evidence or None,
-            hint="Look at the node's backup service",
+            id, "error", expected=expected, observed=words, evidence=evidence, hint="Look at the node's backup service"
         )  # fmt: skip
         return
     told = " and ".join(str(hook) for hook in found)
     answer.result(
-        id, "fail", expected=expected, observed=f"{told} did not end: {words}", failure_id=HANG,
-        service=found[0].service, evidence=evidence or None, hint=HANG_HINT,
+        id, "fail", expected=expected, observed=f"{told} did not end within {limit:.0f} s (timeouts.backup)",
+        failure_id=HANG, service=found[0].service, evidence=evidence, hint=HANG_HINT,
     )  # fmt: skip

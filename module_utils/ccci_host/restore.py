@@ -35,7 +35,7 @@ def restore(
                 scope, ["app", "restore", str(scope["domain"]), "-n"], limit=limit, pty=True, optional=("-o", "-C")
             )  # fmt: skip
     except AbraTimeout as error:
-        hooks.report_timeout(answer, ID, EXPECTED, str(error), hooks.hanging(client, stack, known))
+        hooks.report_timeout(answer, ID, EXPECTED, limit, hooks.hanging(client, stack, known), str(error))
         return
     words = fatal_words(done) if done.rc else ""
     state.update(scope, **{KEY: {"rc": done.rc, "hooks": len(known)}})

@@ -191,7 +191,8 @@ def test_a_backup_that_does_not_end_names_the_hook_that_hangs(monkeypatch: pytes
     monkeypatch.setattr(hooks, "hanging", lambda client, stack, known: known)
     snapshot = backed_up(scene)[0]["backup.snapshot"]
     assert (snapshot["outcome"], snapshot["failure_id"], snapshot["service"]) == ("fail", "interactive-hang", "db")
-    assert "the hook `/dump.sh` of service db did not end" in snapshot["observed"]
+    assert snapshot["observed"] == "the hook `/dump.sh` of service db did not end within 100 s (timeouts.backup)"
+    assert "`abra app backup create` did not end" in snapshot["evidence"]
     monkeypatch.setattr(hooks, "hanging", lambda client, stack, known: [])
     assert backed_up(scene)[0]["backup.snapshot"]["outcome"] == "error", "no hook hangs: the backup service does"
 
@@ -246,6 +247,23 @@ def test_a_restore_is_judged_by_its_marker_not_by_its_code(
     restore.report(rc, "words" if rc else "", output, has_marker, answer)
     assert (answer.results[0]["outcome"], answer.results[0].get("failure_id")) == (outcome, failure_id)
     assert answer.results[0]["observed"].startswith(f"return code {rc}")
+
+
+def test_a_restore_that_does_not_end_names_the_hook_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs(*_: Any, **__: Any) -> Done:
+        raise AbraTimeout("`abra app restore` did not end within 9 s; last said: nothing")
+
+    class Node:
+        def services(self, stack: str) -> list[dict[str, Any]]:
+            return [a_service("db", {"backupbot.restore.post-hook": "/r.sh", "backupbot.backup.pre-hook": "/d.sh"})]
+
+    monkeypatch.setattr(restore, "abra", hangs)
+    monkeypatch.setattr(hooks, "hanging", lambda client, stack, known: known)
+    node, answer = Node(), Answer()
+    restore.restore(node, {"stack": STACK, "domain": "a.ci.test"}, {"kind": "none"}, 9, answer)  # type: ignore[arg-type]
+    (run,) = answer.results
+    assert (run["id"], run["outcome"], run["failure_id"]) == ("restore.run", "fail", "interactive-hang")
+    assert run["observed"] == "the hook `/r.sh` of service db did not end within 9 s (timeouts.backup)"
 
 
 @pytest.mark.parametrize(
