@@ -191,14 +191,18 @@ class Soak:
             commands.append(command)
             self.come(command, trial)
             told["moment"] = moment(command)
+            struck = time.monotonic()
             way.strike(self, command, trial, commands)
             played = command.end(END_LIMIT)
+            told["seconds_to_end"] = round(time.monotonic() - struck, 1)
             told |= {"code": played.code, "cause": (played.json or {}).get("cause")}
             judge(way, command, played)
             told["left"] = self.run_is_there(command)
             if way.hits_docker is False and way.ends_itself and told["left"]:
                 raise AssertionError(f"the run ended without taking itself away: {told['left']}")
+            ended = time.monotonic()
             self.take_away(trial)
+            told["seconds_to_clear"] = round(time.monotonic() - ended, 1)
             self.compare(before, way, commands)
         except (AssertionError, subprocess.TimeoutExpired) as error:
             told["problem"] = str(error)[-3000:] or type(error).__name__
