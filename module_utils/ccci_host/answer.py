@@ -113,7 +113,9 @@ def next_step(error: Exception) -> str:
     if isinstance(error, LockError):
         return "Look at who holds the node with `ccci clean --dry-run`, then play again"
     if isinstance(error, DockerError) and error.status == 0:
-        return "Look at the daemon's log on the node, and play again"
+        return (
+            "Start Docker on the node (`systemctl start docker`, or `ccci bootstrap`), look at its log, and play again"
+        )
     if isinstance(error, DockerError) and error.status == 503:
         return "The node is no swarm manager, or its swarm has lost its quorum: `docker node ls` on the node"
     if isinstance(error, OSError) and error.errno == 28:
