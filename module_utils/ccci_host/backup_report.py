@@ -17,8 +17,9 @@ EXPECTED = "abra makes a snapshot"
 PLATFORM = re.compile(
     r"no backupbot|docker daemon|\brestic \w+ ended|no space left on device|unable to open repository", re.I
 )
-HUNG = re.compile(r"\bhook `.*` of service (\S+) did not end within \d+ s")
-BROKE = re.compile(r"\bhook\b.*(ended with|fail|exit code|error)", re.IGNORECASE)
+HUNG = re.compile(r"the hook `.*` of service (\S+) did not end within \d+ s")
+BROKE = re.compile(r"the hook `.*` of service (\S+) ended with \d+.*")
+BROKE_SOMEHOW = re.compile(r"\bhook\b.*(fail|exit code|error)", re.IGNORECASE)  # another backup service's words
 GONE = re.compile(r"not there|no such file|does not exist|not found", re.IGNORECASE)
 
 
@@ -130,20 +131,24 @@ def report(tries: Sequence[Try], wanted: Sequence[Wanted], answer: Answer) -> No
 
 def _report_failed(last: Try, history: str, raced: bool, answer: Answer) -> None:
     """abra's last word seldom holds the cause: that is in what the backup service said before."""
-    hung, ours = HUNG.search(last.output), bool(PLATFORM.search(last.output))
-    service = hung[1] if hung else next((item.service for item in last.missing if item.service), None)
-    outcome, hint, failure_id = "fail", "Look at the backup labels and hooks of the recipe", None
+    hung, broke = HUNG.search(last.output), BROKE.search(last.output)
+    ours, lost = bool(PLATFORM.search(last.output)), next((item.service for item in last.missing if item.service), None)
+    outcome, observed, service, failure_id = "fail", last.words, lost, None
+    hint = "Look at the backup labels and hooks of the recipe"
     if hung:
-        failure_id, hint = hooks.HANG, hooks.HANG_HINT
+        observed, service, failure_id, hint = hung[0], hung[1], hooks.HANG, hooks.HANG_HINT
     elif ours:
         outcome, hint = "error", "Look at the node's backup service"
         failure_id = "disk-full" if "no space left" in last.output.lower() else None
     elif last.lost:
         failure_id, hint = "backup-race" if raced else "empty-backup", "Look at what the pre-hook writes, and where"
-    elif BROKE.search(last.output):
+    elif broke:
+        observed, service, failure_id = broke[0], broke[1], "hook-failed"
+        hint = "Run the hook by hand in the service's container (`ccci play … --keep on-failure` keeps it)"
+    elif BROKE_SOMEHOW.search(last.output):
         failure_id = "hook-failed"
     answer.result(
-        ID, outcome, expected=EXPECTED, observed=last.words, evidence=f"{last.output}\n{history}",
+        ID, outcome, expected=EXPECTED, observed=observed, evidence=f"{last.output}\n{history}",
         failure_id=failure_id, service=service, hint=hint,
     )  # fmt: skip
 

@@ -45,6 +45,7 @@ def test_a_snapshot_that_holds_everything() -> None:
         ("backup create failed: the hook `read x` of service db did not end within 240 s and was killed; it printed: y",
          "fail", "interactive-hang"),
         ("backup create failed: label x of service db: there is no volume y", "fail", None),
+        ("ERROR: Failed to run pre hook in db, exit code 1", "fail", "hook-failed"),
         (NOT_THERE, "fail", "empty-backup"),
         ("FATA no backupbot discovered, is it deployed?", "error", None),
         ("backup create failed: restic backup ended with 1: Fatal: unable to open", "error", None),
@@ -57,6 +58,13 @@ def test_whose_fault_a_failed_backup_is(output: str, outcome: str, failure_id: s
     assert output in found["backup.snapshot"]["evidence"]
     assert "try 1, 0 s: abra ended with 1: the command failed" in found["backup.snapshot"]["evidence"]
     assert "backup.paths" not in found
+
+
+@pytest.mark.parametrize("how", ["ended with 1: connection refused", "did not end within 240 s"])
+def test_the_hook_and_its_service_are_named_not_abras_last_word(how: str) -> None:
+    output = f"db: label `pg_dump`\nbackup create failed: the hook `pg_dump -x` of service db {how}\nFATA backup failed"
+    snapshot = results(Try(rc=1, words="backup failed", output=output))["backup.snapshot"]
+    assert (snapshot["observed"], snapshot["service"]) == (f"the hook `pg_dump -x` of service db {how}", "db")
 
 
 def test_a_path_that_stays_away_while_containers_are_replaced_is_a_race() -> None:
