@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from ccci import events
+from ccci import events, packed_modules
 from ccci.engine import processes
 
 DOCUMENTATION = """
@@ -19,6 +19,7 @@ short_description: Writes the events of a ccci run
 description:
   - Appends play, task and failure events to C(events.jsonl) in the run's folder (see docs/architecture.md).
   - Silent for plays that name neither C(ccci_plan_file) nor C(ccci_run_dir).
+  - Keeps what Ansible packs for ccci's modules from one play to the next.
   - Ties the life of ansible-playbook to the process in C(CCCI_PARENT), so that a killed command line leaves
     nothing running.
 """
@@ -42,6 +43,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._playbook = Path(playbook._file_name).name
+        packed_modules.restore()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         manager = play.get_variable_manager()
@@ -69,6 +71,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         failed = any(stats.failures.values()) or any(stats.dark.values())
         self._write("play_end", playbook=self._playbook, rc=2 if failed else 0)
+        packed_modules.keep()
 
     def _task(self, result: Any, outcome: str) -> None:
         if self._run_dir is None:
