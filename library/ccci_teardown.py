@@ -225,6 +225,7 @@ def finish(module: AnsibleModule, client: Client, answer: Answer, scope: dict, p
     clean = not any(teardown.remaining(client, scope, progress.mounts).values())
     if clean:  # with leftovers, the next try needs the settings that are in the folder
         teardown.try_step(progress, "remove the run's folder", lambda: teardown.remove_folder(scope))
+    teardown.sweep()
     objects = inventory.snapshot(client, teardown.node_dir(scope) / "abra")
     difference = inventory.compare(before, objects, scope, progress.mounts)
     left = difference.left_behind + [{"kind": "snapshot", "name": name} for name in progress.snapshots_left]
@@ -257,6 +258,7 @@ def clear(module: AnsibleModule, client: Client, answer: Answer, scope: dict) ->
     if module.params["evidence"] and not answer.results:
         teardown.judge(answer, scope, set())
     teardown.try_step(progress, "remove the run's folder", lambda: teardown.remove_folder(scope))
+    teardown.sweep()
     released = lock.release(client, scope["run"])
     left = [{"kind": "folder", "name": scope["node_dir"], "run": scope["run"]}] if progress.notes else []
     answer.facts |= {"left_behind": left, "foreign": []}

@@ -82,6 +82,17 @@ def variable(pid: int, name: str) -> str:
     )
 
 
+def modules() -> list[int]:
+    """Other processes that may be a module of Ansible: a bare interpreter that reads its program from stdin, or one
+    with the program that Ansible wrote."""
+    found = []
+    for pid in _parents().keys() - {os.getpid()}:
+        words = _text(PROC / str(pid) / "cmdline").strip("\0").split("\0")
+        if "python" in words[0] and (len(words) == 1 or "AnsiballZ_" in words[1]):
+            found.append(pid)
+    return found
+
+
 def kill(pids: Collection[int]) -> None:
     for pid in pids:
         _send(pid, signal.SIGKILL)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -134,6 +136,18 @@ def remove_folder(scope: Mapping[str, Any]) -> None:
         raise OSError(f"{folder} does not bear the name of run {scope['run']}; it is not removed")
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def sweep() -> None:
+    """Removes what Ansible unpacked for modules of ours that were killed: nobody else ever would.
+
+    Listed first and judged then: what is listed belongs to a module that runs by now, or to one that is dead.
+    """
+    found = Path(tempfile.gettempdir()).glob("ansible_ccci_*_payload_*")
+    stale = [folder for folder in found if not any(str(folder) in entry for entry in sys.path)]
+    if stale and not processes.modules():
+        for folder in stale:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def node_dir(scope: Mapping[str, Any]) -> Path:

@@ -103,7 +103,7 @@ def test_time_inside_waiting_is_recorded_even_when_it_ends_badly() -> None:
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
-        (DockerError(0, "Docker does not answer"), "daemon's log"),
+        (DockerError(0, "Docker does not answer"), "look at its log"),
         (DockerError(503, "no manager", "GET /services"), "swarm manager"),
         (LockLost("run a lost it"), "ccci clean --dry-run"),
         (OSError(28, "No space left on device"), "disk is full"),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,24 @@ def test_a_process_that_ignores_sigterm_is_killed(start: Start) -> None:
     assert len(ended) == 2
     assert (polite.wait(5), deaf.wait(5)) == (-15, -9)
     assert processes.of_run(RUN) == []
+
+
+def test_a_module_of_ansible_is_known_by_how_it_was_started(tmp_path: Path) -> None:
+    wrapped = tmp_path / "AnsiballZ_setup.py"
+    wrapped.write_text("input()")
+    started = [
+        subprocess.Popen([sys.executable], stdin=subprocess.PIPE),
+        subprocess.Popen([sys.executable, str(wrapped)], stdin=subprocess.PIPE),
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE),
+    ]
+    try:
+        deadline = time.monotonic() + 10
+        while not {started[0].pid, started[1].pid} <= set(processes.modules()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert started[2].pid not in processes.modules()
+        assert os.getpid() not in processes.modules()
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()

@@ -77,3 +77,27 @@ def test_a_step_that_fails_does_not_stop_the_next() -> None:
     teardown.try_step(progress, "walk", broken)
     teardown.try_step(progress, "rest", lambda: None)
     assert progress.notes == ["could not walk: no way"]
+
+
+def test_what_killed_modules_unpacked_goes_unless_it_may_be_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teardown.tempfile, "gettempdir", lambda: str(tmp_path))
+    ours, stale, foreign = (
+        tmp_path / name
+        for name in (
+            "ansible_ccci_teardown_payload_own",
+            "ansible_ccci_app_payload_x",
+            "ansible_ansible.legacy.command_payload_x",
+        )
+    )
+    for folder in (ours, stale, foreign):
+        folder.mkdir()
+        (folder / "payload.zip").touch()
+    monkeypatch.syspath_prepend(str(ours / "payload.zip"))
+    monkeypatch.setattr(teardown.processes, "modules", lambda: [1])
+    teardown.sweep()
+    assert stale.exists()
+    monkeypatch.setattr(teardown.processes, "modules", list)
+    teardown.sweep()
+    assert (ours.exists(), stale.exists(), foreign.exists()) == (True, False, True)
