@@ -94,8 +94,12 @@ def network_changes(stage: Stage) -> AbstractContextManager[None]:
 
 def _change_network(stage: Stage) -> None:
     time.sleep(1.5)  # the browser has asked, the page is slow to answer
-    for words in (("link", "add", INTERFACE, "type", "dummy"), ("address", "add", "192.0.2.77/24", "dev", INTERFACE),
-                  ("link", "set", INTERFACE, "up")):  # fmt: skip
+    for words in (
+        ("link", "add", INTERFACE, "type", "veth", "peer", "name", f"{INTERFACE}-b"),
+        ("address", "add", "192.0.2.77/24", "dev", INTERFACE),
+        ("link", "set", f"{INTERFACE}-b", "up"),
+        ("link", "set", INTERFACE, "up"),
+    ):
         subprocess.run(["ip", *words], check=True, capture_output=True)
     stage.hand("an interface appeared")
     time.sleep(1)
