@@ -59,9 +59,9 @@ def append(path: Path, line: Line) -> None:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def plain(folder: Path) -> None:
+def plain(folder: Path, only: Sequence[str]) -> None:
     measured = {line["case"] for line in lines(folder / "plain.jsonl")}
-    cases = [case for case in CASES if case.id in PLAIN and case.id not in measured]
+    cases = [case for case in CASES if case.id in (only or PLAIN) and case.id not in measured]
     stage = Stage(folder / "runs", folder / "plain")
     stage.command("plan", "faultbox")  # builds the embedded recipe when it is not there
     cache = Path(os.environ.get("CCCI_CACHE_DIR") or Path.home() / ".cache" / "ccci")
@@ -214,6 +214,7 @@ def count(plays: Iterable[Line], recipe: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="+", choices=["plain", "alarms", "table"])
+    parser.add_argument("--only", nargs="+", default=[], choices=PLAIN, metavar="ID", help="plain: these faults")
     parser.add_argument("--plays", type=int, default=PLAYS, help="good runs in all (default 50)")
     parser.add_argument("--ready", action="store_true", help="the node is set up: do not bootstrap it")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where measurements are (default runs/faults)")
@@ -225,7 +226,7 @@ def main() -> None:
             raise SystemExit(f"bootstrap ended with {done.code}\n{done.out[-2000:]}{done.err[-2000:]}")
     for what in given.what:
         if what == "plain":
-            plain(given.folder)
+            plain(given.folder, given.only)
         elif what == "alarms":
             alarms(given.folder, given.plays)
         else:
