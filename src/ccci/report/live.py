@@ -14,6 +14,7 @@ from ccci.report.estimate import Estimate
 from ccci.report.model import SEVERITY
 
 Event = dict[str, Any]
+WIDE = 100  # columns; in fewer the sign of life needs the room
 QUIET = 15.0  # seconds after which plain output shows a sign of life
 _RED = ("fail", "error", "failed", "unreachable")
 
@@ -122,7 +123,7 @@ class LiveView:
         line.append(f"{self._tier or 'start':<9}", "bold")
         elapsed = now - (self._tier_began if self._tier else self._began)
         line.append(f" {words.seconds(elapsed):>11}")
-        if told := usual(self._estimate, self._tier, elapsed):
+        if told := usual(self._estimate, self._tier, elapsed, brief=width < WIDE):
             line.append(f" {told}", "dim")
         line.append(f"  {self._sign or self._doing}")
         line.truncate(max(10, width - 1), overflow="ellipsis")
@@ -149,8 +150,11 @@ def _name(event: Event) -> str:
     return clean.one_line(str(event.get("name", ""))).rpartition(" : ")[2].rpartition(" | ")[2]
 
 
-def usual(estimate: Estimate | None, tier: str | None, elapsed: float) -> str:
-    """`of about 30 s, about 40 s left`: how long a tier usually takes, and how long the run still will. Pure."""
+def usual(estimate: Estimate | None, tier: str | None, elapsed: float, brief: bool = False) -> str:
+    """`of about 30 s, about 40 s left`: how long a tier usually takes, and how long the run still will. Pure.
+
+    `brief` leaves out the tier's, unless nobody knows about the run.
+    """
     if estimate is None:
         return ""
     if estimate.is_long(tier, elapsed):
@@ -158,5 +162,7 @@ def usual(estimate: Estimate | None, tier: str | None, elapsed: float) -> str:
     whole = estimate.tiers.get(tier or "")
     parts = [f"of about {words.seconds(whole)}"] if whole is not None else []
     left = estimate.left(tier, elapsed)
+    if brief and left is not None:
+        parts = []
     parts += [f"about {words.seconds(left)} left"] if left is not None and left >= 1 else []
     return ", ".join(parts)

@@ -101,6 +101,11 @@ def test_how_long_it_usually_takes(tier: str | None, elapsed: float, told: str) 
     assert usual(PAST, tier, elapsed) == told
 
 
+def test_a_narrow_terminal_keeps_room_for_the_sign_of_life() -> None:
+    assert usual(PAST, "install", 12.0, brief=True) == "about 42 s left"
+    assert usual(Estimate({"install": 30.0}, None, 1), "install", 12.0, brief=True) == "of about 30 s"
+
+
 def test_nothing_is_estimated_without_a_past() -> None:
     assert usual(None, "install", 3.0) == ""
     assert "usually" not in shown(green(plan()))
