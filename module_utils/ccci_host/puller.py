@@ -131,6 +131,7 @@ def _live(descriptor: int, order: Order, work: Callable[[Order, Journal], None])
     """The child's whole life; it never returns, so that nothing of the module runs twice."""
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the module's own way to end would wait for the pulls
         os.chdir("/")
         nothing = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):  # who waits for the module's output must not wait for us
