@@ -42,7 +42,7 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     ),
     "acme-missing": ("app", "certdumper"),
 }  # fmt: skip
-AT_ONCE = 7  # plain deploys side by side: they wait
+AT_ONCE = 4  # plain deploys side by side: they mostly wait
 PLAIN_LIMIT = 900.0  # seconds
 PLAYS = 50
 GOOD = (("custom-html", "", ("--pr", "1")), ("faultbox", "slow-boot", ("--pr", "1")))
