@@ -81,7 +81,11 @@ def test_foreign_names(text: str, host: str) -> None:
         "",
         f"Host('{DOMAIN}')",
         f"Host:{DOMAIN}",
+        # Traefik 3.7 takes these four, but nobody needs them.
         f"Host(`{DOMAIN}`) /* && */ || Path(`/`)",
+        f"Host(`{DOMAIN}`,)",
+        f"\ufeffHost(`{DOMAIN}`)",
+        f"!(!Host(`{DOMAIN}`))",
         f"Host(`{DOMAIN}`) Path(`/`)",
         f"Host(`{DOMAIN}`",
         f"Host(`{DOMAIN}`))",
