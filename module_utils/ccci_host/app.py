@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import checkout, node, state, upgrade_checks
+from . import checkout, node, resources, state, upgrade_checks
 from .abra_call import AbraError, Done, abra, abra_dir, fatal_words, is_nodes_fault, shown
 from .answer import Answer, counted
 from .app_secrets import NoValue, provide, steps
@@ -116,6 +116,7 @@ class Deployer:
 
     def _upgraded(self) -> str:
         order = self.order
+        resources.note(self.client, order.stack, self.answer)  # the base's containers take their peaks with them
         state.update(order.scope, before_upgrade=upgrade_checks.observe(self.client, order.stack))
         for name in state.load(order.scope).get("overlays", []):
             checkout.remove(self.folder, name)
