@@ -90,7 +90,8 @@ def main() -> None:
             with answer.waiting("docker"):
                 lost = restore.lost_why(state.load(scope), settings)
                 verdict = marker.compare(client, scope, settings)
-                marker.report(answer, first_id, verdict, unlike="fail", failure_id=lost)
+                hint = restore.HINTS.get(lost or "", "")
+                marker.report(answer, first_id, verdict, unlike="fail", failure_id=lost, hint=hint)
                 marker.report(answer, "restore.write_ready", marker.write_ready(client, scope, settings), unlike="fail")
 
     guarded(module, work, id=first_id)

@@ -15,6 +15,12 @@ ID = "restore.run"
 EXPECTED = "abra restores the newest snapshot"
 KEY = "restore"
 BY_HAND = "Run the restore hooks by hand in the service's container (`ccci play … --keep on-failure` keeps it)"
+# What helps when the marker is not back, by failure id.
+HINTS = {
+    "empty-backup": "Is the dump in the snapshot, and does a label backupbot.restore.post-hook import it?",
+    "silent-restore": "Run the restore hook by hand: a pipe without pipefail returns 0, so does a client that skips errors",
+    "restore-failed": BY_HAND,
+}
 
 
 def restore(

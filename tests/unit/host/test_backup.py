@@ -287,6 +287,7 @@ def test_a_restore_that_does_not_end_names_the_hook_that_hangs(monkeypatch: pyte
 )
 def test_why_a_marker_is_not_back(left: dict[str, Any], kind: str, failure_id: str | None) -> None:
     assert restore.lost_why(left, {"kind": kind}) == failure_id
+    assert failure_id is None or restore.HINTS[failure_id]
 
 
 class Engine:
