@@ -93,6 +93,8 @@ ccci:
   type: dict
 """
 
+import time
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host import command_checks, lock
 from ansible.module_utils.ccci_host.answer import Answer, guarded
@@ -139,6 +141,8 @@ def main() -> None:
                 polled = polling.poll(lambda c=check: attempt(client, c), deadline, check["successes"])
             series.add(polled)
             seen = polled.seen
+            if seen.outcome == "pass" and arguments["purpose"] == "boot":
+                answer.timeline.append({"at": round(time.time(), 3), "service": check["service"], "what": "ready"})
             often = f", {check['successes']} times in a row" if check["successes"] > 1 else ""
             answer.result(
                 check["id"], seen.outcome, expected=f"{seen.data}{often}", observed=seen.observed + polled.tries_told,

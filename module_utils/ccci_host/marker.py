@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from . import state
 from .answer import Answer
 from .docker import Client
-from .docker_errors import DockerError, NoContainer
+from .docker_errors import DockerError, NoContainer, NoService
 from .marker_stores import Misplaced, Refused, StoreError, open_store
 
 KEY = "marker"
@@ -58,7 +58,9 @@ class Tried:
             try:
                 return action()
             except (StoreError, NoContainer, DockerError) as error:
-                if isinstance(error, Refused) or (isinstance(error, DockerError) and not _may_change(error)):
+                if isinstance(error, Refused | NoService) or (
+                    isinstance(error, DockerError) and not _may_change(error)
+                ):
                     raise
                 passed = time.monotonic() - began
                 self.failures.append((passed, str(error)))
@@ -151,7 +153,8 @@ def write_ready(
         tried.run(lambda: store.write([value]))
         found = tried.run(store.read)
     except (StoreError, NoContainer, Misplaced, DockerError) as error:
-        return replace(_unreachable(expected, error, tried), failure_id=_never_ready(error, tried))
+        lost = _unreachable(expected, error, tried)
+        return replace(lost, failure_id=lost.failure_id or _never_ready(error, tried))
     if found != [value]:
         told = f"the write was accepted, but read back came {describe(found, value)}"
         return Verdict(False, expected, told, tried.words)
@@ -196,5 +199,6 @@ def _never_ready(error: Exception, tried: Tried) -> str | None:
 
 
 def _unreachable(expected: str, error: Exception, tried: Tried) -> Verdict:
-    hint = "Correct `marker` in the recipe's recipe.yml" if isinstance(error, Misplaced) else ""
-    return Verdict(False, expected, str(error), tried.words, reachable=False, hint=hint)
+    hint = "Correct `marker` in the recipe's recipe.yml" if isinstance(error, Misplaced | NoService) else ""
+    name = "wrong-service" if isinstance(error, NoService) else None
+    return Verdict(False, expected, str(error), tried.words, reachable=False, hint=hint, failure_id=name)

@@ -19,7 +19,7 @@ from .polling import Seen, short
 
 PATIENCE = 6
 BODY_LIMIT = 64 * 2**20  # bytes
-SHOWN = 600  # characters of a body in `observed`
+SHOWN = 240  # characters of a body in `observed`; the evidence has more
 KEPT = 8192  # characters of a body that later tasks can use
 GATEWAY = {502, 503, 504}
 # Everything else is a write: what the app has answered once is not sent again, 5xx aside.

@@ -12,7 +12,7 @@ import pytest
 from ccci_host import marker
 from ccci_host.answer import Answer
 from ccci_host.docker import ExecResult
-from ccci_host.docker_errors import DockerError, NoContainer
+from ccci_host.docker_errors import DockerError, NoContainer, NoService
 from ccci_host.marker_stores import Misplaced, MysqlStore, PostgresStore, Refused, SqliteStore, StoreError, open_store
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the store confines itself with chroot, which only root may do")
@@ -206,6 +206,7 @@ FULL = StoreError("the database's client ended with 1: ERROR: 53100: No space le
         ([Refused("ERROR: 42501: permission denied")], None, 0),
         ([LOST, Refused("ERROR: 42501: permission denied")], None, 1),
         ([FULL], "disk-full", 1),
+        ([NoService("The stack t has no service 'db'; it has: app, postgres")], "wrong-service", 0),
     ],
 )
 def test_a_write_that_never_gets_ready_has_a_name(
