@@ -11,8 +11,8 @@ JUDGING = ("ansible.builtin.assert", "ansible.builtin.fail", "assert", "fail")
 def ended_by(task: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     """`task` and `result` are Ansible's `ansible_failed_task` and `ansible_failed_result`.
 
-    A task file's own assert is the recipe's failure, and so is a command that never ends; anything else that breaks is
-    not the recipe's fault.
+    A task file's own assert is the recipe's failure, and so is a command that never ends. A module that judged has said
+    whose fault it is. Anything else that breaks is not the recipe's.
     """
     name = str(task.get("name") or task.get("action"))
     period = (result.get("timedout") or {}).get("period")
@@ -20,9 +20,16 @@ def ended_by(task: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         told = _told(task)
         return {
             "outcome": "fail", "failure_id": "interactive-hang", "expected": f"{told} ends within {period} s",
-            "observed": f"{told} was still running after {period} s (task {name!r})",
+            "observed": f"{told} did not end within {period} s (task {name!r})",
             "hint": "Nothing waits for a person here: no prompts, and no command that watches until it is stopped",
         }  # fmt: skip
+    if bad := judged(result):
+        said = {key: bad[0][key] for key in ("outcome", "failure_id", "service", "hint") if key in bad[0]}
+        return {
+            **said,
+            "expected": f"the task {name!r} succeeds",
+            "observed": f"{bad[0]['id']}: {bad[0].get('observed')}",
+        }
     outcome = "fail" if task.get("action") in JUDGING else "error"
     return {"outcome": outcome, "expected": f"the task {name!r} succeeds", "observed": _words(result)}
 
@@ -35,10 +42,10 @@ def missing(file: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def judged(result: Mapping[str, Any]) -> bool:
-    """Whether a module has recorded a bad result itself, which says more."""
+def judged(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The bad results that a module has recorded itself, which say more than that its task failed."""
     answer = result.get("ccci") or {}
-    return any(one.get("outcome") not in ("pass", "skip") for one in answer.get("results") or [])
+    return [one for one in answer.get("results") or [] if one.get("outcome") not in ("pass", "skip")]
 
 
 def _words(result: Mapping[str, Any]) -> str:

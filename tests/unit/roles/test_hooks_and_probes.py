@@ -64,7 +64,7 @@ def test_a_hook_that_ran_is_a_result(tmp_path: Path, tags: str) -> None:
 @pytest.mark.parametrize(
     ("text", "outcome", "failure_id", "observed"),
     [
-        (HANGS, "fail", "interactive-hang", "`sleep 300` was still running after 3 s (task 'Scale the worker down')"),
+        (HANGS, "fail", "interactive-hang", "`sleep 300` did not end within 3 s (task 'Scale the worker down')"),
         ("- ansible.builtin.assert: {that: 1 == 2, fail_msg: one is not two}\n", "fail", None, "one is not two"),
         ('- ansible.builtin.command: "false"\n', "error", None, "non-zero return code"),
         (None, "error", "stale-checkout", "it is not there"),
@@ -82,6 +82,21 @@ def test_what_ends_a_hook_ends_the_life_and_is_its_result(
     ), output  # fmt: skip
     assert observed in one["observed"]
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(("port", "outcome"), [(None, "fail"), (1, "error")])
+def test_a_module_that_judged_in_a_hook_has_said_whose_fault_it_is(
+    site: Site, tmp_path: Path, port: int | None, outcome: str
+) -> None:
+    url = f"https://app.ci.test:{port or site.port}/none"
+    check = {"checks": [{"id": "written", "url": url, "method": "POST"}], "operation": True, "retry_for": 0.5}
+    reach = {"ingress_address": "127.0.0.1", "ca_file": site.ca_file}
+    _, stream, output = hook(tmp_path, yaml.safe_dump([{"name": "Write", "ccci_assert_http": {**check, **reach}}]))
+    own, ended = results(stream)
+    assert [(one["id"], one["outcome"]) for one in (own, ended)] == [
+        ("written", outcome), ("upgrade.pre_upgrade", outcome),
+    ], output  # fmt: skip
+    assert own["observed"] in ended["observed"]
 
 
 def probes(folder: Path, *checks: dict[str, Any], **more: Any) -> tuple[int, list[events.Event], str]:

@@ -107,4 +107,4 @@ def test_every_test_has_its_say(site: Site, tmp_path: Path) -> None:
         gone, hangs = (next(e for e in stream if e.get("id") == f"demo.{name}") for name in ("gone", "hangs"))
         assert (gone["failure_id"], gone["check"]) == ("stale-checkout", "gone.yml")
         assert (hangs["failure_id"], hangs["check"]) == ("interactive-hang", "Wait for news")
-        assert hangs["observed"].startswith("`tail -f /dev/null` was still running after 20 s")
+        assert hangs["observed"].startswith("`tail -f /dev/null` did not end within 20 s")
