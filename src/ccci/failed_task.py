@@ -24,7 +24,9 @@ def ended_by(task: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
             "hint": "Nothing waits for a person here: no prompts, and no command that watches until it is stopped",
         }  # fmt: skip
     if bad := judged(result):
-        said = {key: bad[0][key] for key in ("outcome", "failure_id", "service", "hint") if key in bad[0]}
+        said: dict[str, Any] = {
+            key: bad[0][key] for key in ("outcome", "failure_id", "service", "hint") if key in bad[0]
+        }
         return {
             **said,
             "expected": f"the task {name!r} succeeds",
