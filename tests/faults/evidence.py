@@ -119,15 +119,19 @@ def refused(status: int, times: int = 1) -> Evidence:
     return find
 
 
+def commands(record: Record, words: str) -> Iterator[Line]:
+    """Commands that were begun inside containers (`docker exec`) and hold these words."""
+    for event in record.docker:
+        action, _, command = event["Action"].partition(": ")
+        if action == "exec_create" and words in command:
+            yield event
+
+
 def command_ended(words: str) -> Evidence:
-    """The last end of a command inside a container (`docker exec`) whose words hold these."""
+    """The last end of such a command."""
 
     def find(record: Record) -> float | None:
-        ids = {
-            event["Actor"]["Attributes"].get("execID")
-            for event in record.docker
-            if event["Action"].startswith("exec_create") and words in event["Action"]
-        }
+        ids = {event["Actor"]["Attributes"].get("execID") for event in commands(record, words)}
         ends = [
             event["at"]
             for event in record.docker
@@ -139,10 +143,7 @@ def command_ended(words: str) -> Evidence:
 
 
 def command_began(words: str) -> Evidence:
-    """The first command inside a container whose words hold these."""
-    return lambda record: first(
-        event for event in record.docker if event["Action"].startswith("exec_create") and words in event["Action"]
-    )
+    return lambda record: first(commands(record, words))
 
 
 def play_started(record: Record) -> float | None:

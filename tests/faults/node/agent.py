@@ -12,10 +12,13 @@ What it did is one JSON line each on stdout: {"at", "did"}. It ends with its sta
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 HOLDER = "ccci-faults-holder"
 IMAGE = "127.0.0.1:5000/ccci/faultbox:1.1.0"
@@ -58,15 +61,28 @@ def hold_volume(stack, seconds):
 def miss_volume(stack, times):
     left = int(times)
     for event in events():
-        action, attributes = event["Action"], event["Actor"]["Attributes"]
-        if left and action.startswith("exec_create") and "backup" in action and "create" in action:
-            bot = event["Actor"]["ID"]
-            if "backupbot" not in attributes.get(SERVICE, ""):
-                continue
+        action, _, command = event["Action"].partition(": ")
+        if left and action == "exec_create" and command.endswith("backup -- create"):
             left -= 1
-            docker("pause", bot)  # before it has asked which volumes there are
+            pid = process_of("backup -- create")
+            os.kill(pid, signal.SIGSTOP)  # before it has asked which volumes there are
+            tell(f"stopped {pid}")
             docker("rm", "--force", *docker("ps", "-q", f"--filter=label={SERVICE}={stack}_side").split())
-            docker("unpause", bot)
+            os.kill(pid, signal.SIGCONT)
+
+
+def process_of(words):
+    """The id of the process whose command line ends with these words, as soon as there is one."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                line = path.read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
+            except OSError:
+                continue  # over meanwhile
+            if line.endswith(words):
+                return int(path.parts[2])
+    raise SystemExit(f"no process `{words}`")
 
 
 def end_each(stack, service, moment, verb, times):
