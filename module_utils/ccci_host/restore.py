@@ -18,7 +18,7 @@ BY_HAND = "Run the restore hooks by hand in the service's container (`ccci play 
 # What helps when the marker is not back, by failure id.
 HINTS = {
     "empty-backup": "Is the dump in the snapshot, and does a label backupbot.restore.post-hook import it?",
-    "silent-restore": "Run the restore hook by hand: a pipe without pipefail returns 0, so does a client that skips errors",
+    "silent-restore": "Run the restore hook by hand: a pipe without pipefail hides the failure of its first command",
     "restore-failed": BY_HAND,
 }
 
