@@ -25,10 +25,14 @@ UNUSED_DAYS = 7  # after which the archives of another version of ours go
 _SUM = 16  # hex digits of a file's checksum, at the end of its kept name
 
 
+_begun: list[Path | None] = []  # what `restore` saw in this process
+
+
 def restore() -> None:
     """Before a play: gives Ansible the archives that it made last time. Without them it only takes longer."""
     with contextlib.suppress(OSError):
         kept = _kept()
+        _begun[:] = [kept]
         if kept is None or not kept.is_dir():
             return
         os.utime(kept)
@@ -42,10 +46,13 @@ def restore() -> None:
 
 
 def keep() -> None:
-    """After a play: keeps what is new, and forgets versions that nobody has used for a week."""
+    """After a play: keeps what is new, and forgets versions that nobody has used for a week.
+
+    Nothing is kept when a file changed during the play: then nobody knows which of both it was packed from.
+    """
     with contextlib.suppress(OSError):
         kept = _kept()
-        if kept is None:
+        if kept is None or _begun != [kept]:
             return
         kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file in _archives().glob(OURS):

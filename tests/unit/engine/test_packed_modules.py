@@ -30,8 +30,8 @@ class Machine:
         monkeypatch.setattr(constants, "DEFAULT_MODULE_PATH", [str(self.project / "library")])
         monkeypatch.setattr(constants, "DEFAULT_MODULE_UTILS_PATH", [str(self.project / "module_utils")])
 
-    def play(self, **packed: bytes) -> dict[str, bytes]:
-        """One play that packs `packed`; what it had from the start."""
+    def play(self, edited: str = "", **packed: bytes) -> dict[str, bytes]:
+        """One play that packs `packed`, while somebody edits a file; what it had from the start."""
         self._plays += 1
         temporary = self._root / f"tmp{self._plays}"
         temporary.mkdir()
@@ -43,6 +43,8 @@ class Machine:
         for name, data in packed.items():
             (archives / f"ansible.legacy.{name}-ZIP_DEFLATED-none").write_bytes(data)
             (archives / f"ansible.legacy.{name}-ZIP_DEFLATED-none.lock").touch()
+        if edited:
+            (self.project / edited).write_text("A = 'edited'\n")
         packed_modules.keep()
         return had
 
@@ -70,6 +72,11 @@ def test_our_archives_come_back_and_those_of_others_do_not(machine: Machine) -> 
 def test_any_change_of_the_sources_makes_them_void(machine: Machine, change: str) -> None:
     machine.play(ccci_app=b"app")
     (machine.project / change).write_text("A = 2\n")
+    assert machine.play() == {}
+
+
+def test_what_was_packed_while_a_file_changed_is_not_kept(machine: Machine) -> None:
+    machine.play(edited="module_utils/ccci_host/lock.py", ccci_app=b"app of before")
     assert machine.play() == {}
 
 
