@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def miss_volume(stack, times):
         action, _, command = event["Action"].partition(": ")
         if left and action == "exec_create" and command.endswith("backup -- create"):
             left -= 1
-            pid = process_of("backup -- create")
+            pid = process_of(r"backup(.py)? -- create$")
             os.kill(pid, signal.SIGSTOP)  # before it has asked which volumes there are
             tell(f"stopped {pid}")
             docker("rm", "--force", *docker("ps", "-q", f"--filter=label={SERVICE}={stack}_side").split())
@@ -72,7 +73,7 @@ def miss_volume(stack, times):
 
 
 def process_of(words):
-    """The id of the process whose command line ends with these words, as soon as there is one."""
+    """The id of the process whose command line fits the pattern, as soon as there is one."""
     end = time.monotonic() + 10
     while time.monotonic() < end:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -80,7 +81,7 @@ def process_of(words):
                 line = path.read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
             except OSError:
                 continue  # over meanwhile
-            if line.endswith(words):
+            if re.search(words, line):
                 return int(path.parts[2])
     raise SystemExit(f"no process `{words}`")
 
