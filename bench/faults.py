@@ -65,7 +65,7 @@ def plain(folder: Path, only: Sequence[str]) -> None:
     stage = Stage(folder / "runs", folder / "plain")
     stage.command("plan", "faultbox")  # builds the embedded recipe when it is not there
     cache = Path(os.environ.get("CCCI_CACHE_DIR") or Path.home() / ".cache" / "ccci")
-    stage.node.run(f"rm -rf {ON_NODE} && mkdir -p {ON_NODE}")
+    stage.node.run(f"rm -rf {ON_NODE}/faultbox.git && mkdir -p {ON_NODE}")
     for source in (cache / "recipes" / "faultbox.git", HERE / "plain_fault.sh"):
         subprocess.run(["docker", "cp", "-q", str(source), f"{CONTAINER}:{ON_NODE}/"], check=True)
     hands = {hand for case in cases for hand in case.around}
