@@ -75,7 +75,7 @@ def pause(tried: int, asked: float | None, left: float) -> float | None:
 
 def at_the_end(words: str, asked: float | None, tried: int) -> str:
     """A registry's words after the last try, with what was tried. Pure."""
-    wish = f", and wants {asked:.0f} s before the next time" if asked is not None else ""
+    wish = f"; it wants {asked:.0f} s before the next one" if asked is not None else ""
     return f"{words} (asked {tried} time{'' if tried == 1 else 's'}{wish})"
 
 

@@ -124,7 +124,7 @@ def test_a_limit_that_stays_is_told_in_the_registrys_words(world: World, monkeyp
     world.registry.limits["a/b"] = Limit(None, "0")
     played = world.play({"head": [world.name("a/b:1")]})
     assert (played.result["outcome"], played.result["failure_id"]) == ("error", "rate-limit")
-    assert f"{WORDS} (asked 4 times, and wants 0 s before the next time)" in played.result["observed"]
+    assert f"{WORDS} (asked 4 times; it wants 0 s before the next one)" in played.result["observed"]
     asked = [line for line in world.registry.asked if line.startswith("GET")]
     assert len(asked) == image_survey.TRIES
 
