@@ -289,10 +289,10 @@ def is_silent(other: Service, own: Service, death: Death) -> bool:
 
 
 def _ports(words: str, other: Service) -> set[int]:
+    """Of `db:5432`, of `"db" (10.0.1.2), port 5432`, and of an address instead of the name."""
     hosts = "|".join(re.escape(host) for host in (other.name, *other.addresses))
-    return {
-        int(port) for port in re.findall(rf"(?<![\w.-])(?:{hosts})(?::| port |, port |\", port )(\d{{2,5}})", words)
-    }
+    found = re.findall(rf"(?<![\w.-])(?:{hosts})(?::|\b[^\n]{{0,40}}?\bport[ =:]+)(\d{{2,5}})", words)
+    return {int(port) for port in found}
 
 
 def starting(service: Service, now: float, deaths: Sequence[Death]) -> bool:

@@ -20,40 +20,38 @@ OOM_FILES = ("memory.events", "memory.oom_control")
 
 
 def mounts() -> list[CgroupMount]:
-    try:
-        return memory_mounts((PROC / "self/mountinfo").read_text())
-    except OSError:
-        return []
+    """Inside a node in a container the same mount may be listed many times."""
+    return list(dict.fromkeys(memory_mounts(_text(PROC / "self/mountinfo"))))
 
 
-def look_into(container: str, pid: int, mounts: Sequence[CgroupMount], ports: bool) -> dict[str, Any]:
-    """`{"oom_kills": count | None, "listens": [ports] | None}` of a running container; `ports`: look for those too."""
-    membership = _text(PROC / str(pid) / "cgroup")
-    if container not in membership:
-        return {"oom_kills": None, "listens": None}
-    return {
-        "oom_kills": oom_kills(container, membership, mounts),
-        "listens": listening(pid) if ports else None,
-    }
-
-
-def oom_kills(container: str, membership: str, mounts: Sequence[CgroupMount]) -> int | None:
-    """How many processes of a container the kernel has killed for want of memory."""
-    for folder in cgroup_folders(membership, mounts):
+def oom_file(container: str, pid: int, mounts: Sequence[CgroupMount]) -> Path | None:
+    """Where the kernel counts the processes of a running container that it kills for want of memory."""
+    for folder in cgroup_folders(_text(PROC / str(pid) / "cgroup"), mounts):
+        own = _own_folder(folder, container)
         for name in OOM_FILES:
-            for line in _text(_own_folder(folder, container) / name).splitlines():
-                key, _, count = line.partition(" ")
-                if key == "oom_kill" and count.isdigit():
-                    return int(count)
+            if own is not None and oom_kills(own / name) is not None:
+                return own / name
     return None
 
 
-def listening(pid: int) -> list[int] | None:
-    """TCP ports on which something listens in the network of a process, except on its loopback device."""
-    tables = [_text(PROC / str(pid) / "net" / name) for name in ("tcp", "tcp6")]
-    if not any(tables):
+def oom_kills(file: Path) -> int | None:
+    """The count so far; None once the container has ended, and its cgroup with it."""
+    for line in _text(file).splitlines():
+        key, _, count = line.partition(" ")
+        if key == "oom_kill" and count.isdigit():
+            return int(count)
+    return None
+
+
+def listening(container: str, pid: int) -> list[int] | None:
+    """TCP ports on which something in a running container listens, except on its loopback device.
+
+    Takes some milliseconds: the kernel walks through the table of the whole machine.
+    """
+    if container not in _text(PROC / str(pid) / "cgroup"):
         return None
-    return sorted({port for table in tables for port in listening_ports(table)})
+    tables = [_text(PROC / str(pid) / "net" / name) for name in ("tcp", "tcp6")]
+    return sorted({port for table in tables for port in listening_ports(table)}) if any(tables) else None
 
 
 def listening_ports(table: str) -> list[int]:
@@ -84,12 +82,12 @@ def disk(folder: str) -> dict[str, Any] | None:
     }
 
 
-def _own_folder(folder: Path, container: str) -> Path:
+def _own_folder(folder: Path, container: str) -> Path | None:
     """The cgroup of the container itself: its first process may have made one below (systemd in a container does)."""
     for place, part in enumerate(folder.parts):
         if container in part:
             return Path(*folder.parts[: place + 1])
-    return folder
+    return None
 
 
 def _text(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from . import kernel
@@ -20,6 +21,7 @@ TOGETHER = 0.05
 # How far back (seconds) the first slice asks for events: a deploy may have taken so long.
 BEFORE = 60.0
 LOG_LINES = 30
+LONG_QUIET = 9  # looks since something last happened, when that was in another slice
 LOG_BYTES = 3000
 EXPECTED = "every service up, stable and up to date"
 
@@ -32,6 +34,7 @@ class Eye:
         self.stack = stack
         self._inspected: dict[tuple[str, str], dict[str, Any]] = {}  # by id and state
         self._logs: dict[str, str] = {}
+        self._counters: dict[str, Path | None] = {}
         self._mounts = kernel.mounts()
         self._root = ""
 
@@ -61,8 +64,8 @@ class Eye:
         # Tasks are read last: a task that is dead here has a container that was asked about, or will be in the next
         # frame.
         services, tasks = client.services(self.stack), client.tasks(self.stack)
-        failed = any(task["Status"]["State"] in ("failed", "rejected") for task in tasks)
-        troubled = bool(known_dead or curious or failed or any("(unhealthy)" in one["Status"] for one in containers))
+        sick = any("(unhealthy)" in one["Status"] for one in containers)
+        died = sick or bool(known_dead) or any(task["Status"]["State"] in ("failed", "rejected") for task in tasks)
         return {
             "at": time.time(),
             "services": services,
@@ -72,8 +75,8 @@ class Eye:
             "inspected": inspected,
             "logs": logs,
             "events": list(events),
-            "kernel": self._kernel(inspected, ports=troubled),
-            "disk": self._disk() if troubled else None,
+            "kernel": self._kernel(inspected, ports=died),
+            "disk": self._disk() if died or curious else None,
         }
 
     def _inspect(self, id: str, state: str, anew: bool) -> dict[str, Any]:
@@ -101,8 +104,19 @@ class Eye:
         return self._logs[id]
 
     def _kernel(self, inspected: Mapping[str, Any], ports: bool) -> dict[str, Any]:
-        pids = {id: int((one.get("State") or {}).get("Pid") or 0) for id, one in inspected.items()}
-        return {id: kernel.look_into(id, pid, self._mounts, ports) for id, pid in pids.items() if pid}
+        found = {}
+        for id, one in inspected.items():
+            pid = int((one.get("State") or {}).get("Pid") or 0)
+            if not pid:
+                continue
+            if id not in self._counters:
+                self._counters[id] = kernel.oom_file(id, pid, self._mounts)
+            counter = self._counters[id]
+            found[id] = {
+                "oom_kills": kernel.oom_kills(counter) if counter else None,
+                "listens": kernel.listening(id, pid) if ports else None,
+            }
+        return found
 
     def _disk(self) -> dict[str, Any] | None:
         self._root = self._root or str(self.client.info()["DockerRootDir"])
@@ -134,7 +148,8 @@ def watch(client: Client, stack: str, cursor: Mapping[str, Any], seconds: float)
     eye = Eye(client, stack)
     since = memory.heard + 1 if memory.heard else int((time.time() - BEFORE) * 1e9)
     events = Events(client, since, seconds, lambda event: concerns(event, stack))
-    happened, quiet, first = events.wait(TOGETHER), 0, bool(memory.deaths or cursor)
+    happened, first = events.wait(TOGETHER), bool(cursor)
+    quiet = LONG_QUIET if cursor and not happened else 0
     while True:
         dead = [death.task for death in memory.deaths]
         curious = first or time.monotonic() >= deadline
