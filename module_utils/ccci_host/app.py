@@ -7,6 +7,7 @@ is off: the watcher sees more, and sooner.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,11 @@ HINTS = {
     "secret not generated": "Its version variable must be in .env.sample: SECRET_NAME_VERSION=v1",
     "only updates to labels are allowed": "A config's file changed, but not its version: raise NAME_VERSION in abra.sh",
     "r014": "Publish the version with an annotated tag (git tag -a)",
+    "config not found": "Declare it in the compose file, so that the deploy makes it",
+    "secret not found": "Its version variable must be in .env.sample: SECRET_NAME_VERSION=v1",
 }
+# What `docker stack deploy` says of a service that names an object which nobody made.
+NOT_FOUND = re.compile(r"(?:service (\S+): )?\b(?:secret|config|network) not found: ", re.IGNORECASE)
 
 
 class StepFailed(Exception):  # noqa: N818 - says what happened
@@ -194,9 +199,11 @@ class Deployer:
             observed = steps_()
         except StepFailed as error:
             hint = next((text for words, text in HINTS.items() if words in error.words.lower()), None)
+            nodes_fault, unknown = is_nodes_fault(error.words), NOT_FOUND.search(error.words)
+            named = {"failure_id": "missing-reference", "service": unknown[1]} if unknown and not nodes_fault else {}
             self.answer.result(
-                order.id, "error" if is_nodes_fault(error.words) else "fail", expected=expected,
-                observed=f"{shown([error.step])}: {error.words}", evidence=error.evidence or None, hint=hint,
+                order.id, "error" if nodes_fault else "fail", expected=expected,
+                observed=f"{shown([error.step])}: {error.words}", evidence=error.evidence or None, hint=hint, **named,
             )  # fmt: skip
         except ComposeError as error:
             self.answer.result(order.id, "fail", expected=expected, observed=str(error))

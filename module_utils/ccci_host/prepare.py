@@ -201,6 +201,7 @@ def _refused(answer: Answer, refused: Sequence[Finding], noted: Sequence[Finding
                             *(f"allowed: {one}" for one in noted)]),
         hint="The inventory's ccci_compose_allow can let rules through for a recipe"
              if any(one.rule not in policy.NEVER for one in refused) else "This can never be let through",
+        failure_id="port-taken" if {one.rule for one in refused} == {"port-taken"} else None,
     )  # fmt: skip
 
 

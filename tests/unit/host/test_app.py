@@ -16,7 +16,7 @@ from recipe_repo import RecipeRepo, scope_of
 
 from ccci_host import app_secrets, prepare, state
 from ccci_host.answer import Answer
-from ccci_host.app import Deployer, Order
+from ccci_host.app import NOT_FOUND, Deployer, Order
 from ccci_host.compose import SecretSpec
 from ccci_host.docker import STACK_LABEL, Client, DockerError
 
@@ -248,6 +248,17 @@ def test_the_tests_overlay_reaches_both_deploys_and_no_file_of_the_recipe_is_los
         assert app.service()["Spec"]["TaskTemplate"]["ContainerSpec"]["Hostname"] == "ours"
     assert (folder / "compose.ccci.yml").read_text() == theirs
     assert (folder / "compose.ccci-2.yml").read_text() == ours
+
+
+@pytest.mark.parametrize(
+    ("words", "service"),
+    [("service app: config not found: x_greeting_v1", "app"), ("secret not found: x_token_v1", None)],
+)
+def test_what_nobody_made_is_known_by_dockers_words(words: str, service: str | None) -> None:
+    found = NOT_FOUND.search(f"docker stack deploy: Creating network x_internal {words}")
+    assert found is not None
+    assert found[1] == service
+    assert NOT_FOUND.search("network proxy could not be found; page not found") is None
 
 
 @pytest.mark.docker

@@ -244,6 +244,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     taken = {(8080, "tcp"): "service other_app"}
     new = Run(tmp_path / "a", BASE, ports, taken=taken)
     assert new.outcomes["prepare.policy"] == "fail"
+    assert new.results["prepare.policy"]["failure_id"] == "port-taken"
     old = Run(tmp_path / "b", {**BASE, **ports}, {"README.md": "x"}, taken=taken)
     assert old.outcomes["prepare.policy"] == "error"  # the recipe did nothing wrong, this node is in use
     assert old.results["prepare.policy"]["failure_id"] == "port-taken"
