@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -119,7 +120,8 @@ def set_up(settings: Settings, node: inventory.Node, check: bool = False) -> Non
     """Runs playbooks/bootstrap.yml on the node, with its tasks on stderr. InfrastructureError when it fails."""
     from ccci.engine import life
 
-    folder = paths.cache_dir() / "bootstrap" / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{node.name}"
+    began = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    folder = paths.cache_dir() / "bootstrap" / f"{began}-{node.name}-{os.getpid()}"
     folder.mkdir(parents=True, mode=0o700)
     variables = {"ccci_bootstrap_fingerprint": fingerprint()}
     progress = Progress(sys.stderr)

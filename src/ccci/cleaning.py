@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -71,8 +72,9 @@ def describe_images(cleaned: Mapping[str, Any], dry_run: bool) -> list[str]:
 @contextlib.contextmanager
 def _folder() -> Iterator[Path]:
     """For the events and logs of one cleaning; it stays only when that did not complete."""
-    folder = paths.cache_dir() / "clean" / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    # With our id: two cleanings may begin in the same second.
+    folder = paths.cache_dir() / "clean" / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}"
+    folder.mkdir(parents=True, mode=0o700)
     try:
         yield folder
     except KeyboardInterrupt:
