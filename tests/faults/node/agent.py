@@ -4,7 +4,7 @@
     agent.py hold-volume STACK SECONDS    a foreign container keeps STACK_data until SECONDS after the app went
     agent.py miss-volume STACK TIMES      while a backup begins, the service `side` is being replaced; TIMES backups
     agent.py stop-booting STACK TIMES     the service `side` is told to stop a second after its start; TIMES starts
-    agent.py kill-healthy STACK TIMES     the service `app` is killed as soon as it is healthy; TIMES times
+    agent.py kill-started STACK TIMES     the service `db` is killed as soon as it was started; TIMES starts
 
 What it did is one JSON line each on stdout: {"at", "did"}. It ends with its standard input.
 """
@@ -86,30 +86,30 @@ def process_of(words):
     raise SystemExit(f"no process `{words}`")
 
 
-def end_each(stack, service, moment, verb, times):
-    """`docker VERB` for the container of each such event of a service."""
+def end_each(stack, service, verb, pause, times):
+    """`docker VERB` for each container of a service, `pause` seconds after its start."""
     left = int(times)
     for event in events():
         of_service = event["Actor"]["Attributes"].get(SERVICE) == f"{stack}_{service}"
-        if left and of_service and event["Action"] == moment:
+        if left and of_service and event["Action"] == "start":
             left -= 1
-            time.sleep(1 if moment == "start" else 0)
+            time.sleep(pause)
             docker(verb, event["Actor"]["ID"])
 
 
 def stop_booting(stack, times):
-    end_each(stack, "side", "start", "stop", times)
+    end_each(stack, "side", "stop", 1, times)
 
 
-def kill_healthy(stack, times):
-    end_each(stack, "app", "health_status: healthy", "kill", times)
+def kill_started(stack, times):
+    end_each(stack, "db", "kill", 0, times)
 
 
 DEEDS = {
     "hold-volume": hold_volume,
     "miss-volume": miss_volume,
     "stop-booting": stop_booting,
-    "kill-healthy": kill_healthy,
+    "kill-started": kill_started,
 }
 
 if __name__ == "__main__":
