@@ -1,7 +1,8 @@
 """Records results that the playbook itself knows, in the shape of every module. Runs on the controller only.
 
-`failure` {file, id, unless_judged} is for a `rescue`: what ended the tasks of that file. `id` is the result's, by
-default the name of the task; `unless_judged`: nothing is recorded when a module has recorded a bad result of its own.
+`failure` {file, id, unless_judged, ends} is for a `rescue`: what ended the tasks of that file. `id` is the result's, by
+default the name of the task. `unless_judged`: nothing is recorded when a module has recorded a bad result of its own.
+`ends`: the task fails then, right after its result, so that nobody takes it for one that broke.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ class ActionModule(ActionBase):
         ours = own_variables(self._templar, task_vars or {})
         run_dir = run_dir_of(ours)
         answer = {key: self._task.args[key] for key in ("results", "facts") if key in self._task.args}
-        if failure := self._task.args.get("failure"):
+        failure = self._task.args.get("failure")
+        if failure:
             answer["results"] = [*answer.get("results", []), *_ended(failure, task_vars or {})]
         if run_dir is not None:
             record(run_dir, answer, ours, time.time())
-        return {"changed": False, "ccci": answer}
+        ends = bool(failure and failure.get("ends"))
+        return {"changed": False, "failed": ends, "msg": failure["id"] if ends else "", "ccci": answer}
 
 
 def _ended(failure: dict[str, Any], variables: dict[str, Any]) -> list[dict[str, Any]]:

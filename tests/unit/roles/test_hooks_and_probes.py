@@ -15,6 +15,7 @@ import yaml
 from webserver import Site
 
 from ccci import events, paths
+from ccci.report.judge import broken_tasks
 
 HANGS = "- name: Scale the worker down\n  ansible.builtin.command: sleep 300\n"
 
@@ -81,6 +82,8 @@ def test_what_ends_a_hook_ends_the_life_and_is_its_result(
         2, "upgrade.pre_upgrade", outcome, failure_id,
     ), output  # fmt: skip
     assert observed in one["observed"]
+    assert [event["outcome"] for event in stream if event["type"] == "task"][-1] == "failed"
+    assert broken_tasks(stream) == [], "the hook's result says it all"
     assert time.monotonic() - began < 60
 
 
