@@ -29,7 +29,8 @@ def forget(client: Client, stack: str) -> list[str]:
     container = _backupbot(client)
     if container is None:
         return []
-    processes.kill([pid for pid in processes.inside(container) if processes.variable(pid, "SERVICE") == stack])
+    # From its leaves: restic takes its lock along when it is interrupted, and leaves it behind when it is killed.
+    processes.interrupt([pid for pid in processes.inside(container) if processes.variable(pid, "SERVICE") == stack])
     done = client.exec(container, ["/usr/bin/backup", "forget"], env={"SERVICE": stack}, limit=FORGET_LIMIT)
     if done.rc == 0:
         return []

@@ -93,8 +93,17 @@ def modules() -> list[int]:
     return found
 
 
-def kill(pids: Collection[int]) -> None:
-    for pid in pids:
+def interrupt(pids: Collection[int], grace: float = 3.0) -> None:
+    """Ends a tree of programs from its leaves, as Ctrl-C would: each can tidy up, and a parent learns of it and ends by
+    itself. SIGKILL for what is still there after `grace` seconds."""
+    parents = _parents()
+    leaves = set(pids) - {parents.get(pid, 0) for pid in pids}
+    for pid in leaves:
+        _send(pid, signal.SIGINT)
+    deadline = time.monotonic() + grace
+    while (left := set(pids) & _parents().keys()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in left:
         _send(pid, signal.SIGKILL)
 
 

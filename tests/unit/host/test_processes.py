@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -103,3 +104,41 @@ def test_a_module_of_ansible_is_known_by_how_it_was_started(tmp_path: Path) -> N
         for process in started:
             process.kill()
             process.wait()
+
+
+def test_a_tree_is_interrupted_from_its_leaves_and_what_hangs_is_killed(tmp_path: Path) -> None:
+    """The child tidies up and ends; its parent sees that and ends by itself, without a signal of its own."""
+    tidy, told = tmp_path / "tidy", tmp_path / "told"
+    child = (
+        "import pathlib, time\n"
+        "try:\n    print(flush=True); time.sleep(60)\n"
+        f"except KeyboardInterrupt:\n    pathlib.Path({str(tidy)!r}).touch(); raise SystemExit(7)\n"
+    )
+    parent = (
+        "import pathlib, subprocess, sys\n"
+        f"code = subprocess.run([sys.executable, '-c', {child!r}]).returncode\n"
+        f"pathlib.Path({str(told)!r}).write_text(str(code))\n"
+    )
+    deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    trees = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, preexec_fn=hear_interrupts)
+        for program in (parent, deaf)
+    ]
+    try:
+        for process in trees:
+            assert process.stdout is not None
+            process.stdout.readline()
+        below = [pid for pid, above in processes._parents().items() if above == trees[0].pid]
+        began = time.monotonic()
+        processes.interrupt([*(process.pid for process in trees), *below], grace=1.0)
+        assert [trees[0].wait(10), trees[1].wait(10)] == [0, -9]
+        assert (tidy.exists(), told.read_text()) == (True, "7")
+        assert time.monotonic() - began < 8
+    finally:
+        for process in trees:
+            process.kill()
+
+
+def hear_interrupts() -> None:
+    """What a shell started in the background ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
