@@ -212,6 +212,8 @@ class Soak:
         finally:
             for command in commands:
                 command.kill()
+        if "problem" in told:  # the next trial shall not pay for it
+            self.player.run("clean", limit=CLEAN_LIMIT)
         if "problem" not in told:
             for command in commands:
                 if command.run_dir:
