@@ -49,7 +49,8 @@ ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 class Progress:
     """What a teardown remembers between slices. `mounts` are names of volumes that the run's containers had; `notes`
     are steps that failed although the rest went on; `refused` {object: Docker's last words}; `unforgotten` are stacks
-    whose snapshots the backup service could not be asked about yet, `asked` since when (epoch seconds)."""
+    whose snapshots the backup service could not be asked about yet, `asked` since when (epoch seconds); `tries` is how often a refusal of
+    the backup service is no last word."""
 
     begun: bool = False
     mounts: list[str] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Progress:
     snapshots_left: list[str] = field(default_factory=list)
     unforgotten: list[str] = field(default_factory=list)
     asked: float = 0.0
+    tries: int = 2
 
 
 def remaining(client: Client, scope: Mapping[str, Any], mounts: list[str]) -> Objects:
@@ -280,7 +282,12 @@ def forget_again(client: Client, scope: Mapping[str, Any], progress: Progress) -
     asked, progress.unforgotten = progress.unforgotten, []
     for stack in asked:
         try:
-            progress.snapshots_left += backup_snapshots.forget(client, stack)
+            left = backup_snapshots.forget(client, stack)
+            if left and progress.tries:  # another cleaning may have ended ours, and be at it
+                progress.tries -= 1
+                progress.unforgotten.append(stack)
+            else:
+                progress.snapshots_left += left
         except (DockerError, backup_snapshots.NoBackupService) as error:
             if not late:
                 progress.unforgotten.append(stack)
