@@ -228,7 +228,9 @@ def finish(module: AnsibleModule, client: Client, answer: Answer, scope: dict, p
     teardown.sweep()
     objects = inventory.snapshot(client, teardown.node_dir(scope) / "abra")
     difference = inventory.compare(before, objects, scope, progress.mounts)
-    left = difference.left_behind + [{"kind": "snapshot", "name": name} for name in progress.snapshots_left]
+    unknown = [f"of {stack} (nobody could be asked)" for stack in progress.unforgotten]
+    snapshots = [{"kind": "snapshot", "name": name} for name in progress.snapshots_left + unknown]
+    left = difference.left_behind + snapshots
     if clean and teardown.node_dir(scope).exists():
         left.append({"kind": "folder", "name": str(teardown.node_dir(scope))})
     if left:

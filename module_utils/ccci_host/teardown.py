@@ -49,8 +49,9 @@ ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 class Progress:
     """What a teardown remembers between slices. `mounts` are names of volumes that the run's containers had; `notes`
     are steps that failed although the rest went on; `refused` {object: Docker's last words}; `unforgotten` are stacks
-    whose snapshots the backup service could not be asked about yet, `asked` since when (epoch seconds); `tries` is how often a refusal of
-    the backup service is no last word."""
+    whose snapshots the backup service could not be asked about yet, `asked` since when (epoch seconds); `tries` is how
+    often a refusal of the backup service is not its last word.
+    """
 
     begun: bool = False
     mounts: list[str] = field(default_factory=list)
