@@ -76,5 +76,29 @@ def test_a_crash_loop_shows_the_last_words(client: Client) -> None:
     assert "the key file is empty" in first.evidence
 
 
+def test_a_child_that_the_kernel_kills_is_seen_behind_exit_code_0(client: Client) -> None:
+    limited = {"resources": {"limits": {"memory": "32M"}}, "restart_policy": {"condition": "on-failure"}}
+    record.deploy(STACK, {"app": {**IMAGE, "command": ["sh", "-c", "tail /dev/zero; exit 0"], "deploy": limited}})
+    seen, _ = until_over(client)
+    first = seen.decision.findings[0]
+    assert (seen.decision.outcome, first.failure_id, first.service) == ("fail", "oom", "app")
+    assert "32 MiB" in first.sentence
+    assert seen.memory.deaths[0].exit_code == 0
+
+
+def test_a_kill_from_outside_is_told_from_a_crash_and_is_no_verdict(client: Client) -> None:
+    checked = {"test": ["CMD", "test", "-e", "/tmp/up"], "interval": "1s", "start_period": "60s"}
+    boots = {**IMAGE, "command": ["sh", "-c", "sleep 3; touch /tmp/up; sleep 1000"], "healthcheck": checked}
+    record.deploy(STACK, {"app": {**boots, "deploy": {"restart_policy": {"delay": "1s"}}}})
+    deadline = time.monotonic() + 30
+    while not (running := client.containers(STACK, all=False)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    client.post(f"/containers/{running[0]['Id']}/kill", signal="KILL")
+    seen, _ = until_over(client)
+    assert seen.decision.outcome == "pass"
+    assert [(one.how, one.signal, one.exit_code) for one in seen.memory.deaths] == [("killed", 9, 137)]
+
+
 def test_a_stack_that_is_not_there_is_an_error(client: Client) -> None:
     assert until_over(client)[0].decision.outcome == "error"
