@@ -92,7 +92,8 @@ def cached_without_a_tag(stage: Stage) -> list[str]:
     with stage.helper("front.py", "5001", "[]", into="registry"):
         wrong += unlike("play", stage.play("--pr", "8", "--tags", "install"), 0)
     hands.forget_image(stage)
-    pulled = [line["path"] for line in stage.record.registry if "/blobs/" in line["path"]]
+    # The image's configuration is a blob, too, of a few kilobytes.
+    pulled = [line["path"] for line in stage.record.registry if "/blobs/" in line["path"] and line["bytes"] > 100_000]
     if not stage.record.registry:
         wrong.append("nobody asked the registry")
     return wrong + ([f"layers were pulled again: {pulled}"] if pulled else [])
