@@ -30,7 +30,7 @@ def forget(client: Client, stack: str) -> list[str]:
     if container is None:
         return []
     # From its leaves: restic takes its lock along when it is interrupted, and leaves it behind when it is killed.
-    processes.interrupt([pid for pid in processes.inside(container) if processes.variable(pid, "SERVICE") == stack])
+    processes.interrupt(_at_work(container, stack))
     done = client.exec(container, ["/usr/bin/backup", "forget"], env={"SERVICE": stack}, limit=FORGET_LIMIT)
     if done.rc == 0:
         return []
@@ -39,6 +39,13 @@ def forget(client: Client, stack: str) -> list[str]:
     if left:
         return left
     raise OSError(f"`/usr/bin/backup forget` returned {done.rc} for {stack}: {words or 'no word'}")
+
+
+def _at_work(container: str, stack: str) -> list[int]:
+    """What the service does for the stack, but for forgetting: two cleanings at once must not end each other's."""
+    busy = [pid for pid in processes.inside(container) if processes.variable(pid, "SERVICE") == stack]
+    forgetting = [pid for pid in busy if "forget" in processes.words(pid)]
+    return [pid for pid in busy if not processes.is_below(pid, forgetting)]
 
 
 def _remaining(client: Client, container: str, stack: str) -> list[str]:

@@ -87,8 +87,8 @@ def modules() -> list[int]:
     with the program that Ansible wrote."""
     found = []
     for pid in _parents().keys() - {os.getpid()}:
-        words = _text(PROC / str(pid) / "cmdline").strip("\0").split("\0")
-        if "python" in words[0] and (len(words) == 1 or "AnsiballZ_" in words[1]):
+        command = words(pid)
+        if "python" in command[0] and (len(command) == 1 or "AnsiballZ_" in command[1]):
             found.append(pid)
     return found
 
@@ -162,9 +162,18 @@ def _stat(pid: int) -> tuple[str, int, int] | None:
     return fields[0], int(fields[19]), int(fields[1])
 
 
+def words(pid: int) -> list[str]:
+    """The command line of a process; empty when it is gone."""
+    return _text(PROC / str(pid) / "cmdline").strip("\0").split("\0")
+
+
+def is_below(pid: int, others: Collection[int]) -> bool:
+    """Whether a process is one of the others, or was started by one of them."""
+    return bool(_ancestors(pid, _parents()) & set(others))
+
+
 def _command(pid: int) -> str:
-    words = _text(PROC / str(pid) / "cmdline").replace("\0", " ").strip()
-    return words[:200] or str(pid)
+    return " ".join(words(pid)).strip()[:200] or str(pid)
 
 
 def _link(path: Path) -> str:
