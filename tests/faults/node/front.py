@@ -4,7 +4,7 @@
     front.py PORT RULES      RULES as JSON: [{"path": regular expression, "times": N, "retry_after": seconds}]
 
 It answers 429 `toomanyrequests` to the first N requests that a rule fits. Each request is one JSON line on stdout:
-{"at", "method", "path", "status", "bytes"}. It ends with its standard input. Standard library only: it runs on the node.
+{"at", "method", "path", "status", "bytes"}. It ends with its standard input. Standard library only, for the node.
 """
 
 from __future__ import annotations
