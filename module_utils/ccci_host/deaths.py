@@ -324,8 +324,9 @@ def up(service: Service, now: float, deaths: Sequence[Death]) -> bool:
             for task in service.tasks
             if task.current and task.state == "complete" and not task.exit_code and task.id not in died
         ]
-        running += [task for task in done if task.slot not in {one.slot for one in running}]
-        return len({task.slot for task in running}) >= (service.wanted or 1)
+        # A job that still runs is not done; a service that swarm does not start again may be one that runs for ever.
+        running = [] if service.mode == "job" else running
+        return len({task.slot for task in (*running, *done)}) >= (service.wanted or 1)
     if service.wanted is None:
         return bool(running) and all(task in running for task in service.tasks if task.wanted)
     return len(running) >= service.wanted

@@ -231,6 +231,10 @@ def test_global_services_and_one_shots() -> None:
     done = task("complete", 5, exit_code=0)
     assert up(service("init", done, restart="on-failure"), NOW, ())
     assert not up(service("init", done), NOW, ())
+    # A job is up when it is done; what is not started again may be done, or run for ever.
+    assert up(service("once", done, mode="job"), NOW, ())
+    assert not up(service("once", task("running", 60), mode="job"), NOW, ())
+    assert up(service("init", task("running", 60), restart="none"), NOW, ())
     ended = replace(done, container=Container("c", "exited", "none", NOW - 6, NOW - 5))
     assert recall((), snapshot(service("init", ended)), NOW - 60)[0].exit_code == 0
 
