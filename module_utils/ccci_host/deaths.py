@@ -334,9 +334,7 @@ def up(service: Service, now: float, deaths: Sequence[Death]) -> bool:
 
 def stable_after(service: Service, deaths: Sequence[Death]) -> float:
     """How long a task without a healthcheck must have run: longer than the tries that failed."""
-    lived = [
-        min(death.uptime, LONGEST_PATIENCE) + 2 for death in by_itself(deaths, service.name) if death.how != "killed"
-    ]
+    lived = [min(death.uptime, LONGEST_PATIENCE) + 2 for death in by_itself(deaths, service.name)]
     return max([STABLE_AFTER, *lived])
 
 

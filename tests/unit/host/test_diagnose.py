@@ -214,6 +214,8 @@ def test_without_a_healthcheck_it_must_outlive_the_tries_that_failed() -> None:
     assert up(young, NOW, ())
     assert not up(young, NOW, [death(30, uptime=10.0)])
     assert up(service("app", task("running", 13)), NOW, [death(30, uptime=10.0)])
+    # Else each try would be good for a moment, and one that is killed again and again would never be seen.
+    assert not up(young, NOW, [death(30, how="killed", signal=9, uptime=10.0)])
 
 
 def test_deaths_of_before_a_service_was_up_prove_nothing_later() -> None:
