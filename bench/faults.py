@@ -88,7 +88,7 @@ def plainly(case: Case, stage: Stage) -> Line:
         raise SystemExit(f"{case.id}: {done.stdout[-500:]}{done.stderr[-1500:]}")
     numbers, *said = done.stdout.splitlines()
     seconds, code = numbers.split()
-    words_of_abra = [line for line in said if line.startswith("FATA")] or said[:1] or [""]
+    words_of_abra = [line for line in said if line.startswith("FATA")] or ["calls it deployed" if code == "0" else ""]
     return {"seconds": round(float(seconds), 1), "rc": int(code), "said": words_of_abra[0][:200], "ps": said[-6:]}
 
 

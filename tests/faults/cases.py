@@ -189,8 +189,8 @@ CASES = [
          exit=1, tier="custom", says="(?s)postgres.*app"),
     Case("wrong-service-marker", "wrong-service", "A marker in a service that is not there", settings="wrong-marker",
          act=acts.refused("postgres", "one of app")),
-    Case("dns-cutover", "dns-cutover", "The app's name cannot be resolved", INSTALL, "short-waits",
+    Case("dns-cutover", "dns-cutover", "The wildcard's names cannot be resolved", INSTALL,
          around=(hands.no_ingress_address,),
-         exit=3, named="", says="(?i)resol|name or service not known"),
+         exit=3, tier="prepare", says="(?i)name or service not known|resol", evidence=seen.play_started),
     Case("git-host-down", "git-host-down", "A git host that answers 404 on everything", act=acts.dead_forge),
 ]  # fmt: skip

@@ -25,6 +25,8 @@ HOLDER = "ccci-faults-holder"
 IMAGE = "127.0.0.1:5000/ccci/faultbox:1.1.0"
 SERVICE = "com.docker.swarm.service.name"
 
+over = threading.Event()
+
 
 def tell(text):
     sys.stdout.write(json.dumps({"at": time.time(), "did": text}) + "\n")
@@ -40,7 +42,7 @@ def docker(*words):
 def events():
     """Docker's events as they come, as dicts."""
     stream = subprocess.Popen(["docker", "events", "--format", "{{json .}}"], stdout=subprocess.PIPE, text=True)
-    threading.Thread(target=lambda: (sys.stdin.read(), stream.kill()), daemon=True).start()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set(), stream.kill()), daemon=True).start()
     tell("listening")
     for line in stream.stdout:
         yield json.loads(line)
@@ -54,7 +56,7 @@ def hold_volume(stack, seconds):
             docker("run", "--detach", "--name", HOLDER, f"--volume={stack}_data:/held", IMAGE, "do", "wait 600")
             held = True
         elif held and what == ("service", "remove") and attributes.get("name") == f"{stack}_app":
-            time.sleep(float(seconds))
+            over.wait(float(seconds))
             docker("rm", "--force", HOLDER)
             return
 
