@@ -8,8 +8,8 @@ short_description: Pull every image of base and head before any deploy
 description:
   - Asks each image's registry for its current digest and pulls what the node does not have with that digest. An image
     that is here without its tag only gets the tag; several names of one digest are pulled once.
-  - Before the first pull it compares what the images of base and head take together, from their manifests, with the free
-    disk, and refuses with the numbers.
+  - Before the first pull it compares what the images of base and head take together, from their manifests, with the
+    free disk, and refuses with the numbers.
   - An image that exists only on this node is fine. One that its registry does not have (any more) is the recipe's
     fault, in the registry's own words; a limit or a registry that cannot be reached is not. A limit is waited for as
     long as the registry asks to, a few times and within O(limit).
