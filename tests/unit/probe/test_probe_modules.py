@@ -85,7 +85,7 @@ def test_an_operation_that_does_not_pass_fails_its_task(site: Site, tmp_path: Pa
 
 def test_what_a_gate_that_stays_shut_is_called(site: Site, tmp_path: Path) -> None:
     reach = {"ingress_address": "127.0.0.1", "retry_for": 30}
-    office = {"id": "upgrade.gates", "url": site.url("/none", "office.ci.test"), "within": 0.3}
+    office = {"id": "upgrade.gates", "url": site.url("/none", "office.ci.test"), "within": 3}
     closed = {"id": "install.ready", "host": "app.ci.test", "port": 1, "within": 0.3}
     started = {"id": "install.health", "url": site.url(), "json": {"status": "ok"}, "within": 0.3}
     code, stream, output = play(
