@@ -151,6 +151,7 @@ def held_volume_for_ever(stage: Stage) -> list[str]:
     try:
         with hands.agent("hold-volume", 3600)(stage):
             played = stage.play("--tags", "install")
+            holder = stage.node.run("docker inspect --format '{{.Id}}' ccci-faults-holder").strip()
     finally:
         stage.node.run("docker rm --force ccci-faults-holder")
     wrong = unlike("play", played, 4)
@@ -158,7 +159,7 @@ def held_volume_for_ever(stage: Stage) -> list[str]:
     said = f"{removed['observed']} {removed['evidence']}"
     if removed["failure_id"] != "removal-in-progress":
         wrong.append(f"named {removed['failure_id']}")
-    wrong += [f"no “{word}” in “{said[:300]}”" for word in ("_data", "ccci-faults-holder") if word not in said]
+    wrong += [f"no “{word}” in “{said[:300]}”" for word in ("_data", holder) if word not in said]
     wrong += unlike("clean", stage.command("clean", "--run", played.json["run"]["id"]), 0)
     return wrong + leftovers(stage, before)
 

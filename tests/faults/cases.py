@@ -156,7 +156,7 @@ CASES = [
          exit=1, tier="restore", says="(?i)", evidence=seen.command_ended("-- restore")),
     Case("backup-race", "backup-race", "A service is being replaced while the backup lists volumes",
          BACKUP, "with-side", around=(hands.agent("miss-volume", 1, *BACKUP),),
-         where="backup.paths", says="(?i)again|tr(y|ies)|repeat"),
+         where="backup.paths", says="at try 2"),
     Case("backup-race-lost", "backup-race", "It is being replaced at each try",
          BACKUP, "with-side", around=(hands.agent("miss-volume", 9, *BACKUP),),
          exit=1, tier="backup", service="side", says="side", evidence=seen.command_ended("-- create")),
