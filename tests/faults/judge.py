@@ -14,6 +14,7 @@ from stage import Record, Stage
 
 HARD_LIMIT = 20.0  # seconds from the first evidence to the verdict
 MEDIAN_GOAL = 10.0
+EARLY = 2.0  # seconds; a limit that is shared with other steps ends a little earlier than counted from its own step
 RED = ("fail", "error", "missing")
 Around = Callable[[Stage], AbstractContextManager[Any]]
 
@@ -124,6 +125,8 @@ def _late(at: float | None, first: float | None) -> list[str]:
         return ["no evidence was recorded: the fault was not injected"]
     if at is None:
         return ["no moment of the verdict in the run's events"]
+    if at - first < -EARLY:
+        return [f"{first - at:.1f} s before the first evidence: it is about something else"]
     return [f"{at - first:.1f} s after the first evidence"] if at - first > HARD_LIMIT else []
 
 

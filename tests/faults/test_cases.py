@@ -80,6 +80,7 @@ def test_a_wrong_answer_is_wrong(changes: dict[str, object], words: str):
 
 def test_a_late_answer_is_wrong_and_so_is_a_fault_that_never_happened():
     assert judged(seen=record(verdict_at=45.0)) == ["25.0 s after the first evidence"]
+    assert "something else" in judged(seen=record(verdict_at=12.0))[0]
     assert "not injected" in judged(seen=Record(0.0, "faul", play=record().play))[0]
 
 
