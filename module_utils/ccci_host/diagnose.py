@@ -102,8 +102,10 @@ MAYBE_HALF_MADE = _pattern(
     r"|(?:role|database) \S+ does not exist|Unknown database \S+|Access denied for user)",
     "db-killed-in-init", "the database was killed during its first initialisation: {0}", HALF_MADE.hint,
 )  # fmt: skip
+# It begins at the beginning of a word: at any letter, a log of that name alone would keep the expression busy.
 ACME = _pattern(
-    r"(\S*acme\.json[^\n]*(?:no such file|not found|not exist|missing|cannot|empty|wait)\w*|wait[^\n]*acme\.json)",
+    r"((?<!\S)\S*acme\.json[^\n]*(?:no such file|not found|not exist|missing|cannot|empty|wait)\w*"
+    r"|wait[^\n]*acme\.json)",
     "acme-missing", "it wants the file of an ACME client: {0}",
     "this node's certificate is a file: choose another way of TLS for tests, with env or compose_files in recipe.yml",
 )  # fmt: skip

@@ -34,6 +34,7 @@ SERVICE_NAME = "com.docker.swarm.service.name"
 MIB = 2**20
 # Variables that hold a name which only looks like the name of another service (POSTGRES_USER=postgres).
 NO_HOSTS = re.compile(r"(USER|USERNAME|NAME|PASSWORD|PASS|DATABASE|SCHEMA|PREFIX|_DB)$", re.IGNORECASE)
+MOST_ERROR = 2000  # characters of what swarm says of a task: it repeats a command of any length
 # Swarm's own words, seen in Status.Err of a task that it killed because its healthcheck failed.
 UNHEALTHY = "unhealthy container"
 
@@ -242,7 +243,7 @@ def _needs(spec: Mapping[str, Any], own: str, services: Iterable[str], stack: st
     found = []
     for name in services:
         host = rf"(?:{re.escape(stack)}_)?{re.escape(name)}"
-        beside = rf"(?:@|//){host}(?=[:/?]|$)|(?<![\w./-]){host}[: ]\d|--?[\w-]*host[ =]{host}(?![\w-])"
+        beside = rf"(?:@|//){host}(?=[:/?]|$)|(?<![\w./-]){host}[: ]\d|(?<![\w-])--?[\w-]*host[ =]{host}(?![\w-])"
         if name != own and (
             any(re.fullmatch(host, value.strip()) or re.search(beside, value) for value in values)
             or re.search(beside, " ".join(words))
@@ -378,7 +379,7 @@ def _task(raw: Mapping[str, Any], template: Mapping[str, Any], container: Contai
         state=status["State"],
         desired=raw["DesiredState"],
         message=status.get("Message") or "",
-        error=status.get("Err") or "",
+        error=(status.get("Err") or "")[:MOST_ERROR],
         exit_code=(status.get("ContainerStatus") or {}).get("ExitCode"),
         created=epoch(raw.get("CreatedAt")),
         changed=epoch(status.get("Timestamp")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -118,6 +119,25 @@ def test_refused_tasks_say_why(error: str, failure_id: str, outcome: str) -> Non
     assert len(certain(refused[0])) == (0 if failure_id == "port-taken" or "network" in error else 1)
     found = certain(*refused)
     assert (found[0].failure_id, found[0].outcome) == (failure_id, outcome)
+
+
+@pytest.mark.parametrize("log", ["acme.json" * 330, "acme.json " * 300, "wait acme.jso" * 230])
+def test_no_log_keeps_the_diagnosis_busy(log: str) -> None:
+    began = time.process_time()
+    for age in (1, 2):
+        certain(death(age, log=log))
+    assert time.process_time() - began < 2.0
+
+
+def test_of_a_command_of_any_length_the_beginning_of_the_error_is_read() -> None:
+    told = {"State": "rejected", "Err": f'exec: "{"exec: " * 20_000}": not found', "Message": ""}
+    raw = {"ID": "t", "ServiceID": "s", "Status": told, "DesiredState": "shutdown", "Spec": {}}
+    seen = read(
+        {"at": NOW, "services": [{"ID": "s", "Spec": {"Name": "x_app", "Mode": {"Replicated": {"Replicas": 1}},
+         "TaskTemplate": {"ContainerSpec": {"Image": "i"}}}}], "tasks": [raw], "containers": [], "nodes": [],
+         "inspected": {}, "logs": {}}, "x",
+    )  # fmt: skip
+    assert len(seen.services[0].tasks[0].error) == 2000
 
 
 def test_an_unknown_refusal_is_certain_only_when_it_comes_again() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -144,6 +145,12 @@ def test_progress_says_what_a_service_may_be_waiting_for() -> None:
 )
 def test_settings_say_which_services_are_needed(spec: dict[str, Any], needs: tuple[str, ...]) -> None:
     assert _needs(spec, "app", ["app", "cache", "db"], "paper") == needs
+
+
+def test_no_setting_keeps_the_look_at_it_busy() -> None:
+    began = time.process_time()
+    assert _needs({"Env": ["A=" + "-" * 100_000], "Args": ["--db-host=db"]}, "app", ["app", "db"], "paper") == ("db",)
+    assert time.process_time() - began < 2.0
 
 
 @pytest.mark.parametrize(
