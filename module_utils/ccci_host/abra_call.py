@@ -21,6 +21,7 @@ from typing import Any
 from .answer import cut
 
 TERMINAL_SIZE = (50, 250)  # rows, columns
+MOST_OUTPUT = 256 * 1024  # bytes of what is said on a terminal; the end is kept
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 _FATAL = re.compile(r"^\s*FATA(?:\[\d+\])?\s*(.*)$")
 _UNKNOWN_FLAG = re.compile(r"unknown (?:shorthand )?flag: (?:'(\w)' in -\w+|(--[\w-]+))")
@@ -163,7 +164,7 @@ def _through_terminal(process: subprocess.Popen[bytes], terminal: int, limit: fl
         if ready:
             with contextlib.suppress(OSError):  # EIO: nobody holds the other end any more
                 piece = os.read(terminal, 65536)
-            data += piece
+            data = (data + piece)[-MOST_OUTPUT:]  # a recipe's hook may write without end
         if not piece and process.poll() is not None:
             return Done(process.returncode, cleaned(data))
         if not piece and ready:

@@ -17,9 +17,10 @@ EXPECTED = "abra makes a snapshot"
 PLATFORM = re.compile(
     r"no backupbot|docker daemon|\brestic \w+ ended|no space left on device|unable to open repository", re.I
 )
-HUNG = re.compile(r"the hook `.*` of service (\S+) did not end within \d+ s")
-BROKE = re.compile(r"the hook `.*` of service (\S+) ended with \d+.*")
-BROKE_SOMEHOW = re.compile(r"\bhook\b.*(fail|exit code|error)", re.IGNORECASE)  # another backup service's words
+# A hook's own output is in here too, so no expression may look for its end through a line of any length.
+HUNG = re.compile(r"the hook `.{0,4000}` of service (\S{1,200}) did not end within \d+ s")
+BROKE = re.compile(r"the hook `.{0,4000}` of service (\S{1,200}) ended with \d+.*")
+BROKE_SOMEHOW = re.compile(r"\bhook\b.{0,1000}(fail|exit code|error)", re.IGNORECASE)  # another backup service's words
 GONE = re.compile(r"not there|no such file|does not exist|not found", re.IGNORECASE)
 
 

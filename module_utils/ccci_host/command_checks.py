@@ -7,6 +7,7 @@ from typing import Any
 
 from .answer import cut
 from .docker import Client, DockerError, ExecResult, LimitReached, NoContainer, running_container, service_name
+from .docker_errors import TooMuch
 from .swarm_checks import Judged, unknown_service
 
 DEFAULT_LIMIT = 60
@@ -26,6 +27,8 @@ def run(client: Client, stack: str, check: Mapping[str, Any]) -> tuple[Judged, s
         result = client.exec(container["Id"], list(check["argv"]), user=check.get("user") or "", limit=limit)
     except NoContainer as error:
         return Judged(id, "fail", f"{service} runs", str(error), service=service), ""
+    except TooMuch as error:
+        return Judged(id, "fail", f"`{shown}` ends with a readable output", str(error), service=service), ""
     except LimitReached as error:
         told = f"`{shown}` was still running in {service} after {limit:.0f} s"
         return Judged(id, "fail", f"`{shown}` ends within {limit:.0f} s", told, "interactive-hang", service), str(error)

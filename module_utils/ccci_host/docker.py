@@ -31,6 +31,7 @@ SERVICE_LABEL = "com.docker.swarm.service.name"
 NEWEST_API = (1, 44)  # what Engine 29 wants at least; older engines are asked in their own newest version
 SOCKET = "/var/run/docker.sock"
 LOG_BYTES = 1024 * 1024
+MOST_ANSWER = 64 * 1024 * 1024  # bytes of one answer
 
 
 class Client:
@@ -265,8 +266,16 @@ def _query_value(value: Any) -> str:
 
 
 def _read(response: http.client.HTTPResponse, call: str) -> bytes:
+    pieces, size = [], 0
     try:
-        return response.read()
+        while piece := response.read(2**20):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MOST_ANSWER:  # a file of an app's may be of any size
+                raise DockerError(413, f"the answer is longer than {MOST_ANSWER // 2**20} MiB", call)
+        if response.length:  # what read() without a size would say itself
+            raise http.client.IncompleteRead(b"", response.length)
+        return b"".join(pieces)
     except TimeoutError as error:
         raise LimitReached(f"Docker did not finish its answer to {call} in time") from error
     except (http.client.HTTPException, OSError) as error:

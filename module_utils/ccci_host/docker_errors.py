@@ -22,6 +22,10 @@ class LimitReached(DockerError):  # noqa: N818 - says what happened
         super().__init__(0, message)
 
 
+class TooMuch(LimitReached):
+    """A command inside a container wrote without end; what it wrote is not kept."""
+
+
 def is_outage(error: DockerError) -> bool:
     """Whether Docker itself is away, or its swarm is: something that may come back by itself."""
     words = error.message.lower()

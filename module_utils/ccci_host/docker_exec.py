@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .docker_errors import DockerError, LimitReached
+from .docker_errors import DockerError, LimitReached, TooMuch
 
 if TYPE_CHECKING:
     from .docker import Client
 
 STDOUT, STDERR = 1, 2
+MOST_OUTPUT = 64 * 1024**2  # bytes of a command's output: what is inside a container may write without end
 HEAD = 8
 
 
@@ -51,14 +52,17 @@ def run_exec(client: Client, container_id: str, body: dict[str, Any], stdin: byt
             f"`{command[:200]}` in container {container_id[:12]} did not end within {limit:.0f} s. "
             f"It may still be running there: the Docker API cannot end it. Last output: {tail!r}"
         ) from error
+    except OverflowError as error:
+        told = f"`{command[:200]}` in container {container_id[:12]} wrote more than {MOST_OUTPUT // 1024**2} MiB"
+        raise TooMuch(told) from error
     except (ConnectionError, BrokenPipeError) as error:
         raise DockerError(0, f"Docker broke off `{command[:200]}` in container {container_id[:12]}: {error}") from error
     finally:
         connection.close()
-    streams = {STDOUT: b"", STDERR: b""}
+    streams = {STDOUT: bytearray(), STDERR: bytearray()}
     for stream, chunk in demultiplex(raw):
         streams[STDERR if stream == STDERR else STDOUT] += chunk
-    return ExecResult(int(state["ExitCode"]), streams[STDOUT], streams[STDERR])
+    return ExecResult(int(state["ExitCode"]), bytes(streams[STDOUT]), bytes(streams[STDERR]))
 
 
 def demultiplex(raw: bytes) -> Iterator[tuple[int, bytes]]:
@@ -118,12 +122,14 @@ def _receive(connection: socket.socket, deadline: float) -> bytes:
 def _converse(connection: socket.socket, received: bytes, stdin: bytes | None, deadline: float) -> bytes:
     """Sends and receives at the same time: a command that answers while we still talk would otherwise block both."""
     to_send = memoryview(stdin or b"")
-    chunks = [received]
+    chunks, size = [received], len(received)
     connection.setblocking(False)
     sending = selectors.EVENT_READ | selectors.EVENT_WRITE
     with selectors.DefaultSelector() as selector:
         selector.register(connection, sending if stdin is not None else selectors.EVENT_READ)
         while True:
+            if size > MOST_OUTPUT:
+                raise OverflowError
             left = deadline - time.monotonic()
             ready = selector.select(max(left, 0)) if left > 0 else []
             if not ready:
@@ -134,6 +140,7 @@ def _converse(connection: socket.socket, received: bytes, stdin: bytes | None, d
                 if not data:
                     return b"".join(chunks)
                 chunks.append(data)
+                size += len(data)
             if events & selectors.EVENT_WRITE:
                 to_send = _send(connection, to_send)
                 if not to_send:

@@ -43,6 +43,13 @@ def test_a_terminal_where_one_is_needed(program: Program) -> None:
     assert abra_call.abra(scope, ["x"], limit=10).rc == 1
 
 
+def test_of_what_is_said_without_end_the_end_is_kept(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abra_call, "MOST_OUTPUT", 1000)
+    done = abra_call.abra(program("seq 1 100000; echo FATA the end"), ["x"], limit=20, pty=True)
+    assert len(done.stdout) <= 1000
+    assert done.stdout.endswith("100000\nFATA the end\n")
+
+
 @pytest.mark.parametrize("pty", [False, True])
 def test_a_call_that_hangs_is_ended_with_all_that_it_started(program: Program, tmp_path: Path, pty: bool) -> None:
     scope = program(f"echo asking; (sleep 2; touch {tmp_path}/late) & sleep 30")

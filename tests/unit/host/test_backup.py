@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,14 @@ def test_a_snapshot_that_holds_everything() -> None:
     assert found["backup.snapshot"]["observed"] == "snapshot 3279b2f2, 1 entries, 1200 bytes in files"
     assert found["backup.paths"]["evidence"] == "try 1, 2 s: snapshot 3279b2f2: it holds what it must"
     assert "failure_id" not in found["backup.paths"]
+
+
+@pytest.mark.parametrize("noise", ["hook ", "the hook `", "the hook ` of service "])
+def test_no_output_of_a_hook_keeps_the_report_busy(noise: str) -> None:
+    began = time.process_time()
+    found = results(Try(rc=1, words="x", output=noise * 12_000 + "\nthe hook `a` of service db ended with 1: no"))
+    assert found["backup.snapshot"]["service"] == "db"
+    assert time.process_time() - began < 3.0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ccci_host import docker
+from ccci_host import command_checks, docker, docker_exec
 from ccci_host.docker import Client, DockerError, LimitReached
 from ccci_host.docker_exec import demultiplex
 
@@ -108,6 +108,27 @@ def test_an_answer_that_is_cut_short(daemon: Daemon) -> None:
     with pytest.raises(DockerError, match="broke off its answer to GET /services") as caught:
         client.get("/services")
     assert caught.value.status == 0
+
+
+def test_an_answer_without_end_is_not_kept(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "MOST_ANSWER", 1000)
+    client = daemon(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-tar\r\n\r\n" + b"x" * 5000)
+    with pytest.raises(DockerError, match="longer than 0 MiB"):
+        client.get("/containers/x/archive", path="/marker")
+
+
+def test_a_command_that_writes_without_end_is_the_recipes_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_exec, "MOST_OUTPUT", 1000)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(b"HTTP/1.1 101 UPGRADED\r\n\r\n" + b"\x01\0\0\0\0\0\0\x02y\n" * 500)
+        client: Any = Client()
+        client.connect, client.versioned = lambda limit: ours, lambda path: path
+        client.post = lambda *_: {"Id": "e"}
+        client.get = lambda *_, **__: [{"Id": "c", "Created": 1}]
+        client.services = lambda stack: [{"Spec": {"Name": "a_app"}}]
+        one, _ = command_checks.run(client, "a", {"id": "x", "service": "app", "argv": ["yes"]})
+    assert (one.outcome, one.observed) == ("fail", "`yes` in container c wrote more than 0 MiB")
 
 
 def test_a_daemon_that_hangs_up_without_an_answer(daemon: Daemon) -> None:
