@@ -1,7 +1,7 @@
 """The node's lock: a swarm config with a fixed name, held by one run at a time.
 
 Creating a config is atomic in the swarm's store, and an update of its labels is a compare-and-swap on its version. That
-is all the protocol needs; nothing in it looks at a clock but the daemon's. docs/decisions/lock.md says why.
+is all the protocol needs; nothing in it looks at a clock but the daemon's. docs/decisions/0002 says why.
 """
 
 from __future__ import annotations
