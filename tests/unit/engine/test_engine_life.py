@@ -48,6 +48,16 @@ def started(scratch, after="install.deploy"):
     return process
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_a_person_has_them():
+    """A test runner in the background of a script ignores SIGINT, under nohup SIGHUP too, and children inherit that."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def sleeping(scratch):
     return [pid for pid in processes.marked("CCCI_RUN_ID", scratch.run_dir.name) if command_of(pid) == b"sleep"]
 

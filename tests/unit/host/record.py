@@ -64,8 +64,11 @@ def deploy(stack: str, services: dict[str, Any]) -> None:
 
 
 def remove(client: Client, stack: str) -> None:
-    subprocess.run(["docker", "stack", "rm", stack], check=True, capture_output=True, timeout=60)
     deadline = time.monotonic() + 60
+    # It fails on a network that still has its last container; the next try finds it free.
+    while subprocess.run(["docker", "stack", "rm", stack], capture_output=True, timeout=60).returncode:
+        assert time.monotonic() < deadline, f"docker stack rm {stack} fails again and again"
+        time.sleep(1)
     while client.containers(stack) and time.monotonic() < deadline:
         time.sleep(0.5)
     for volume in client.get("/volumes", filters={"name": [f"{stack}_"]})["Volumes"] or []:

@@ -102,16 +102,20 @@ class Engine:
 
 @pytest.fixture(scope="module", autouse=True)
 def _ansible_finds_our_utilities() -> Iterator[None]:
-    before = {name for name in sys.modules if name.startswith("ansible.module_utils.ccci_host")}
+    _forget_modules()
     sys.path.insert(0, str(PROJECT / "library"))
     utilities = importlib.import_module("ansible.module_utils").__path__
     utilities.append(str(PROJECT / "module_utils"))
     yield
     sys.path.remove(str(PROJECT / "library"))
     utilities.remove(str(PROJECT / "module_utils"))
-    mine = {"ccci_run_lock", "ccci_teardown"}
-    for name in [n for n in sys.modules if n.startswith("ansible.module_utils.ccci_host") or n in mine]:
-        if name not in before:
+    _forget_modules()
+
+
+def _forget_modules() -> None:
+    """Other tests import modules too; two copies of one exception do not catch each other."""
+    for name in list(sys.modules):
+        if name.startswith("ansible.module_utils.ccci_host") or name in ("ccci_run_lock", "ccci_teardown"):
             del sys.modules[name]
 
 
