@@ -33,10 +33,19 @@ def encodings(value: str) -> set[str]:
     spellings = {value, json.dumps(value)[1:-1], urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value)}
     spellings.add(html.escape(value))
     spellings |= {repr(value)[1:-1], repr(value + "'\"")[1:-4]}  # Python's, in either kind of quotes
-    spellings |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+    spellings |= {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode(), *_within_base64(raw)}
     if "\n" in value:  # multi-line secrets (keys) are usually printed line by line
         spellings |= {line for line in value.splitlines() if len(line) >= 2 * SHORTEST}
     return {spelling for spelling in spellings if len(spelling) >= SHORTEST}
+
+
+def _within_base64(raw: bytes) -> Iterator[str]:
+    """What base64 makes of a secret in the middle of something, such as `user:secret`: only the characters that no
+    neighbour has a part in. They depend on where in a group of three bytes the secret begins."""
+    for before in range(3):
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            whole = encode(bytes(before) + raw).decode()
+            yield whole[-(-8 * before // 6) : 8 * (before + len(raw)) // 6]
 
 
 class Redactor:

@@ -93,3 +93,13 @@ def test_a_log_of_a_service_is_read_in_no_time() -> None:
     redactor, began = Redactor(secrets), time.process_time()
     assert redactor.text(log) == log
     assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize("around", [("", ""), ("a:", "!"), ("ab:", "?>"), ("user:", ""), ("abc:xy", "\xff")])
+def test_a_secret_in_the_middle_of_base64_is_hidden(around: tuple[str, str]) -> None:
+    secret = "s3cret?>value~~of-a-run"
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        text = encode(f"{around[0]}{secret}{around[1]}".encode()).decode()
+        redactor = Redactor({"admin": secret})
+        assert redactor.finds(f"Authorization: Basic {text}") == {"admin"}
+        assert "<secret admin>" in redactor.text(f"Authorization: Basic {text}")
