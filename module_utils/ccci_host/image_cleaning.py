@@ -41,10 +41,12 @@ class Image:
 
 @dataclass(frozen=True)
 class Named:
-    """What recipes name: digests; and repositories of which they name a tag that is not on the node."""
+    """What recipes name: digests; repositories of which they name a tag that is not on the node; and what repositories
+    begin with whose name goes on in a variable."""
 
     digests: frozenset[str]
     repositories: frozenset[str]
+    prefixes: frozenset[str] = frozenset()
 
 
 def images_of(listed: Iterable[Mapping[str, Any]]) -> list[Image]:
@@ -66,12 +68,15 @@ def named_by(texts: Iterable[str], images: Iterable[Image]) -> Named:
     A tag that the node lacks may be one that it has as `<none>`, so every image of that repository stays.
     """
     tags = {tag for image in images for tag in image.tags}
-    digests, repositories = set[str](), set[str]()
+    digests, repositories, prefixes = set[str](), set[str](), set[str]()
     for text in texts:
         found = _DIGEST.findall(text)
         digests.update(found)
         name, variable, _ = text.partition("$")
-        if variable and ":" in name.rpartition("/")[2]:
+        if variable:
+            prefixes.add(name.removeprefix("docker.io/").removeprefix("library/"))
+            if ":" not in name.rpartition("/")[2]:
+                continue
             name = name.rpartition(":")[0]
         try:
             reference = parse(name)
@@ -79,7 +84,7 @@ def named_by(texts: Iterable[str], images: Iterable[Image]) -> Named:
             continue
         if variable or (not found and f"{reference.repository}:{reference.tag}" not in tags):
             repositories.add(reference.repository)
-    return Named(frozenset(digests), frozenset(repositories))
+    return Named(frozenset(digests), frozenset(repositories), frozenset(prefixes))
 
 
 def why_kept(image: Image, used: Collection[str], named: Named) -> str:
@@ -88,7 +93,9 @@ def why_kept(image: Image, used: Collection[str], named: Named) -> str:
         return "a container or a service uses it"
     if image.digests & named.digests:
         return "a recipe names its digest"
-    if {reference.partition("@")[0] for reference in image.references} & named.repositories:
+    repositories = {reference.partition("@")[0] for reference in image.references}
+    begun = any(one.startswith(prefix) for one in repositories for prefix in named.prefixes)
+    if begun or repositories & named.repositories:
         return "it may be a tag that a recipe names and that is not here"
     return ""
 

@@ -54,6 +54,10 @@ def test_what_recipes_name(texts: list[str], digests: set[str], repositories: se
         (DANGLING, ["example/web:1"], set(), ""),  # the tag that the recipe names is here, as another image
         (DANGLING, [f"example/web@{DIGEST}"], set(), "a recipe names its digest"),
         (DANGLING, ["example/web:2"], set(), "it may be a tag that a recipe names and that is not here"),
+        (DANGLING, ["example/w$"], set(), "it may be a tag that a recipe names and that is not here"),
+        (DANGLING, ["docker.io/${ORG}/web"], set(), "it may be a tag that a recipe names and that is not here"),
+        (DANGLING, ["${IMAGE}"], set(), "it may be a tag that a recipe names and that is not here"),
+        (DANGLING, ["other/$"], set(), ""),
         (DANGLING, [], {"sha256:1"}, "a container or a service uses it"),
         (DANGLING, [], {DIGEST}, "a container or a service uses it"),
     ],
