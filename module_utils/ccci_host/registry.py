@@ -71,14 +71,14 @@ class Refusal:
 
 
 _RATE = re.compile(r"toomanyrequests|too many requests|rate.?limit|\b429\b", re.IGNORECASE)
+# The words are a stranger's and may be of any length: no expression looks through them again from each of its places.
 _MISSING = re.compile(
-    r"manifest (for .* )?(unknown|not found)|name unknown|repository .*not found|not found: manifest|"
-    r"repository does not exist|no matching manifest|\bnot found\b",
+    r"manifest (for \S+ )?unknown|name unknown|repository does not exist|no matching manifest|\bnot found\b",
     re.IGNORECASE,
 )
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _DENIED = re.compile(
-    r"unauthorized|authentication required|access .*denied|no basic auth|incorrect username", re.IGNORECASE
+    r"unauthorized|authentication required|access .{0,200}denied|no basic auth|incorrect username", re.IGNORECASE
 )
 # A resolver that says "not found" speaks of the host, not of the image.
 _NETWORK = re.compile(

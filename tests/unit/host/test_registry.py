@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ccci_host import registry
@@ -63,6 +65,13 @@ def test_refusals(words: str, outcome: str, failure_id: str | None) -> None:
     found = registry.refusal(words)
     assert (found.outcome, found.failure_id) == (outcome, failure_id)
     assert found.hint
+
+
+@pytest.mark.parametrize("noise", ["manifest for ", "manifest for x ", "repository ", "access ", "access to "])
+def test_no_words_of_a_registry_keep_us_busy(noise: str) -> None:
+    began = time.process_time()
+    assert registry.refusal(noise * 20_000).failure_id is None
+    assert time.process_time() - began < 2.0
 
 
 TAG, PINNED = registry.parse("127.0.0.1:5000/ccci/nginx:1"), registry.parse(f"127.0.0.1:5000/ccci/nginx:1@{DIGEST}")
