@@ -6,18 +6,22 @@ import contextlib
 import functools
 import http.client
 import ipaddress
+import queue
 import re
 import socket
 import ssl
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 LARGEST = 4 * 1024 * 1024  # bytes of one answer; what registries themselves allow for a manifest
 CERTIFICATES = Path("/etc/docker/certs.d")  # where the daemon has the authorities of private registries
+
+AddressInfo = tuple[int, int, int, str, Any]  # what getaddrinfo answers with: family, kind, protocol, name, address
 
 
 class Unasked(Exception):  # noqa: N818 - says what happened
@@ -60,11 +64,11 @@ def _connected(
 ) -> Iterator[http.client.HTTPConnection]:
     """A connection that is cut at the deadline, however slowly the other side drips: a time limit of the socket alone
     would bound each byte."""
-    left = max(deadline - time.monotonic(), 0.01)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=left)
-    raw = socket.create_connection((host, port), left)
+    raw = _reach(_addresses(host, port, deadline), deadline)
+    connection = http.client.HTTPConnection(parts.netloc)
     spare = raw.dup()
-    timer = threading.Timer(max(deadline - time.monotonic(), 0.01), _cut, (spare,))
+    raw.settimeout(_left(deadline))
+    timer = threading.Timer(_left(deadline), _cut, (spare,))
     timer.daemon = True
     timer.start()
     try:
@@ -76,6 +80,48 @@ def _connected(
         connection.close()
         raw.close()
         spare.close()
+
+
+def _addresses(host: str, port: int, deadline: float) -> Sequence[AddressInfo]:
+    """All addresses of a name. The resolver has no limit that we could give it, so it is only waited for so long."""
+    found: queue.SimpleQueue[Sequence[AddressInfo] | OSError] = queue.SimpleQueue()
+
+    def look() -> None:
+        try:
+            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.put(error if isinstance(error, OSError) else OSError(f"{host} is no name: {error}"))
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        answer = found.get(timeout=_left(deadline))
+    except queue.Empty:
+        raise TimeoutError(f"the name {host} was not resolved in time") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def _reach(addresses: Sequence[AddressInfo], deadline: float) -> socket.socket:
+    """A connection to the first address that takes one before the deadline. Each gets its share of what is left, so
+    that dead ones leave some for those after them."""
+    failure = OSError("the name has no address")
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        raw = socket.socket(family, kind, protocol)
+        raw.settimeout(_left(deadline) / (len(addresses) - number))
+        try:
+            raw.connect(address)
+        except OSError as error:
+            raw.close()
+            failure = error
+        else:
+            return raw
+    raise failure
+
+
+def _left(deadline: float) -> float:
+    """Seconds, never 0: that would mean no waiting at all, or no limit."""
+    return max(deadline - time.monotonic(), 0.01)
 
 
 def _cut(connection: socket.socket) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -194,6 +196,49 @@ def test_a_drip_ends_at_the_limit(registry: RegistryServer) -> None:
     with pytest.raises(Unasked, match="did not answer in time"):
         ask(limit=0.5).digest(name(registry))
     assert time.monotonic() - began < 2
+
+
+@pytest.fixture
+def dead() -> Iterator[tuple[str, int]]:
+    """An address where nothing answers, not even with a refusal."""
+    with socket.socket() as server, contextlib.ExitStack() as waiting:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield server.getsockname()
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+def test_many_dead_addresses_cost_one_limit(dead: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to(monkeypatch, *[dead] * 8)
+    began = time.monotonic()
+    with pytest.raises(Unasked, match=r"registry\.test did not answer in time"):
+        ask(limit=0.5).digest(parse("registry.test/a:1"))
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_dead_address_leaves_time_for_the_next(
+    dead: tuple[str, int], registry: RegistryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = registry.add("a/b:1", [1])
+    alive = name(registry)
+    resolve_to(monkeypatch, dead, ("127.0.0.1", int(registry.host.rpartition(":")[2])))
+    assert ask(limit=2).digest(alive) == digest
+
+
+def test_a_resolver_that_says_nothing_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(3))
+    began = time.monotonic()
+    with pytest.raises(Unasked, match="did not answer in time"):
+        ask(limit=0.3).digest(parse("registry.test/a:1"))
+    assert time.monotonic() - began < 1.5
 
 
 def test_a_flood_is_not_read(registry: RegistryServer) -> None:
