@@ -169,6 +169,14 @@ def _cross_checks(settings: RecipeSettings) -> None:
             raise UsageError(
                 f"{settings.place('secrets', name)}: there is no dep {source!r}", expected=", ".join(names) or "a dep"
             )
+    for index, path in enumerate(settings.expect_paths):
+        parts = [part for part in path.split("/") if part]
+        if not parts or {".", ".."} & {*parts}:
+            raise UsageError(
+                f"{settings.place('backup', 'expect_paths', index)}: the path {path!r} names nothing of a snapshot's",
+                expected="<volume>/<path in it> or an absolute path, with a name in it and without `.` and `..`",
+                next_step="Name the file or folder that must be there, for example mysql/backup.sql.gz",
+            )
     if settings.marker and settings.marker["kind"] == "api":
         raise UsageError(
             f"{settings.place('marker', 'kind')}: this version of ccci cannot run markers of kind api yet",

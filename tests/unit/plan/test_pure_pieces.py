@@ -121,3 +121,15 @@ def test_defaults_and_derived_limits():
 def test_mistakes_in_recipe_yml_name_the_line_and_the_nearest(text, said):
     with pytest.raises(UsageError, match=said):
         of(text)
+
+
+@pytest.mark.parametrize("path", ["/", "//", ".", "./", "/..", "data/../backup.sql"])
+def test_a_path_that_any_snapshot_holds_or_none_is_refused_with_its_line(path):
+    with pytest.raises(UsageError, match=r"recipe\.yml:2: the path .* names nothing of a snapshot's") as error:
+        of(f"backup:\n  expect_paths: [data, '{path}']\n")
+    assert "with a name in it" in str(error.value.expected)
+
+
+def test_paths_with_a_name_are_taken():
+    paths = ["mysql/backup.sql.gz", "data", "data/", "/secrets", "data/.env"]
+    assert of(f"backup: {{expect_paths: {paths}}}").expect_paths == tuple(paths)
