@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from . import engine
-from .docker_errors import DockerError, NoContainer, is_outage
+from .docker import PING_LIMIT, Client
+from .docker_errors import DockerError, LimitReached, NoContainer, is_outage
 from .engine import EngineRestarted
 from .lock import LockError
 
@@ -20,6 +21,7 @@ PASS, FAIL, ERROR, SKIP = OUTCOMES = ("pass", "fail", "error", "skip")
 # Never `secrets`: a cursor is an option of the next call, and options are shown with -vvv.
 CARRIED = ("results", "waits", "facts", "timeline", "artefacts", "files")
 CARRY = "answer"
+SLOW = "Docker itself answers: look at the node's load and disk (`uptime`, `iostat`), and at what was waited for"
 
 
 class Answer:
@@ -95,9 +97,13 @@ def guarded(module: Any, main: Callable[[], Any], id: str | None = None) -> None
     try:
         main()
     except (DockerError, NoContainer, LockError, EngineRestarted, OSError) as error:
-        text, hint = str(error) or type(error).__name__, next_step(error)
+        text, hint, down = str(error) or type(error).__name__, next_step(error), _docker_is_down(error)
+        if isinstance(error, LimitReached):
+            # What took too long may be a single call, or somebody's command: Docker is asked itself.
+            down = not Client().answers()
+            text, hint = (f"{text}; nor a ping within {PING_LIMIT:g} s", hint) if down else (text, SLOW)
         results = [{"id": id, "outcome": ERROR, "observed": text, "hint": hint}] if id else []
-        if results and _docker_is_down(error):
+        if results and down:
             results[0]["failure_id"] = engine.FAILURE_ID
         module.fail_json(msg=f"{text}. {hint}", ccci={"results": results, "waits": [], "facts": {}})
 

@@ -31,6 +31,7 @@ SERVICE_LABEL = "com.docker.swarm.service.name"
 NEWEST_API = (1, 44)  # what Engine 29 wants at least; older engines are asked in their own newest version
 SOCKET = "/var/run/docker.sock"
 LOG_BYTES = 1024 * 1024
+PING_LIMIT = 5.0  # seconds; a daemon that is only busy answers a ping at once
 MOST_ANSWER = 64 * 1024 * 1024  # bytes of one answer
 
 
@@ -149,6 +150,14 @@ class Client:
         """The daemon's clock, in seconds since the epoch."""
         return timestamp(self.info()["SystemTime"])
 
+    def answers(self) -> bool:
+        """Whether the daemon lives: it answers a ping, however long another call takes it."""
+        try:
+            Client(self.socket_path, PING_LIMIT).get("/_ping")
+        except DockerError as error:
+            return error.status != 0
+        return True
+
     def connect(self, timeout: float) -> socket.socket:
         """A fresh connection to the daemon. DockerError with status 0 and what to do when nobody listens."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -191,7 +200,7 @@ class Client:
                 # http.client lets go of the socket of an answer without a length, although the answer still reads it.
                 response.ccci_socket = raw  # type: ignore[attr-defined]
             except TimeoutError as error:
-                raise LimitReached(f"Docker did not answer {method} {path} within {limit:.0f} s") from error
+                raise LimitReached(f"Docker did not answer {method} {path} within {limit:g} s") from error
             except (http.client.HTTPException, OSError) as error:
                 raise DockerError(0, f"Docker broke off {method} {path}: {error or type(error).__name__}") from error
             if response.status >= 400:
@@ -277,7 +286,8 @@ def _read(response: http.client.HTTPResponse, call: str) -> bytes:
             raise http.client.IncompleteRead(b"", response.length)
         return b"".join(pieces)
     except TimeoutError as error:
-        raise LimitReached(f"Docker did not finish its answer to {call} in time") from error
+        stalled = response.ccci_socket.gettimeout()  # type: ignore[attr-defined]
+        raise LimitReached(f"Docker did not go on with its answer to {call} for {stalled:g} s") from error
     except (http.client.HTTPException, OSError) as error:
         raise DockerError(0, f"Docker broke off its answer to {call}: {error}") from error
 
@@ -308,7 +318,7 @@ def _last_frames(
             if not piece:
                 return list(payloads), was_cut
     except TimeoutError as error:
-        raise LimitReached(f"Docker did not finish its answer to {call} in time") from error
+        raise LimitReached(f"Docker did not finish its answer to {call} within {limit:g} s") from error
     except (http.client.HTTPException, OSError) as error:
         raise DockerError(0, f"Docker broke off its answer to {call}: {error}") from error
 

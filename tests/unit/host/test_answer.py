@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ccci_host.answer import Answer, cut, guarded
-from ccci_host.docker_errors import DockerError
+from ccci_host.docker_errors import DockerError, LimitReached
 from ccci_host.lock import LockLost
 
 
@@ -118,6 +118,21 @@ def test_what_the_world_does_to_us_is_an_error_with_a_next_step(error: Exception
     assert (end.failed, result["id"], result["outcome"]) == (True, "prepare.node", "error")
     assert hint in result["hint"]
     assert str(error) in result["observed"]
+
+
+@pytest.mark.parametrize(("alive", "failure_id"), [(True, None), (False, "docker-down")])
+def test_what_took_too_long_is_docker_down_only_if_docker_answers_no_ping(
+    alive: bool, failure_id: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccci_host.docker.Client.answers", lambda self: alive)
+
+    def work() -> None:
+        raise LimitReached("Docker did not answer GET /services within 60 s")
+
+    result = end_of(lambda: guarded(Module(), work, id="prepare.node")).answer["ccci"]["results"][0]
+    assert (result["outcome"], result.get("failure_id")) == ("error", failure_id)
+    assert result["observed"].startswith("Docker did not answer GET /services within 60 s")
+    assert ("Start Docker" in result["hint"], "nor a ping" in result["observed"]) == (not alive, not alive)
 
 
 def test_a_mistake_of_our_own_keeps_its_traceback() -> None:

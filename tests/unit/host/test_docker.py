@@ -20,12 +20,13 @@ Daemon = Callable[..., Client]
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon that gives each connection the next prepared answer, then hangs up; for None it stays silent."""
+    """A daemon that gives each connection the next prepared answer, then hangs up; for None it stays silent.
+    With `holds` it does not hang up."""
     path = str(tmp_path / "docker.sock")
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     silent = threading.Event()
 
-    def serve(answers: list[bytes | None]) -> None:
+    def serve(answers: list[bytes | None], holds: bool) -> None:
         for answer in answers:
             try:
                 connection, _ = server.accept()
@@ -33,15 +34,15 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
                 return
             with connection:
                 connection.recv(65536)
-                if answer is None:
-                    silent.wait(5)
-                else:
+                if answer is not None:
                     connection.sendall(answer)
+                if answer is None or (holds and answer is not PING):
+                    silent.wait(5)
 
-    def prepare(*answers: bytes | None, timeout: float = 5.0) -> Client:
+    def prepare(*answers: bytes | None, timeout: float = 5.0, holds: bool = False) -> Client:
         server.bind(path)
         server.listen()
-        threading.Thread(target=serve, args=([PING, *answers],), daemon=True).start()
+        threading.Thread(target=serve, args=([PING, *answers], holds), daemon=True).start()
         return Client(path, timeout=timeout)
 
     yield prepare
@@ -137,8 +138,26 @@ def test_a_daemon_that_hangs_up_without_an_answer(daemon: Daemon) -> None:
 
 
 def test_a_daemon_that_stays_silent(daemon: Daemon) -> None:
-    with pytest.raises(LimitReached, match="did not answer GET /info within 0 s"):
+    with pytest.raises(LimitReached, match=r"did not answer GET /info within 0\.2 s"):
         daemon(None, timeout=0.2).get("/info")
+
+
+def test_a_daemon_that_stops_in_the_middle_of_an_answer(daemon: Daemon) -> None:
+    begun = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"
+    with pytest.raises(LimitReached, match=r"did not go on with its answer to GET /info for 0\.2 s"):
+        daemon(begun, timeout=0.2, holds=True).get("/info")
+
+
+@pytest.mark.parametrize(("answer", "lives"), [(PING, True), (None, False)])
+def test_whether_a_daemon_lives(
+    answer: bytes | None, lives: bool, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "PING_LIMIT", 0.2)
+    assert daemon(answer).answers() is lives
+
+
+def test_a_socket_that_nobody_listens_on_is_dead(tmp_path: Path) -> None:
+    assert not Client(str(tmp_path / "nothing.sock")).answers()
 
 
 def test_no_daemon_at_all(tmp_path: Path) -> None:
@@ -211,7 +230,7 @@ def test_a_terminal_that_pretends_to_be_a_frame_does_not_fill_the_memory() -> No
 
 def test_a_log_that_does_not_end_reaches_its_limit(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "_set_timeout", lambda response, seconds: (_ for _ in ()).throw(TimeoutError()))
-    with pytest.raises(LimitReached, match="GET /containers/c/logs in time"):
+    with pytest.raises(LimitReached, match="GET /containers/c/logs within 5 s"):
         daemon(HEAD + frame(b"one\n")).logs("containers", "c")
 
 
