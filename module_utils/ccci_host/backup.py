@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import backup_dumps, backup_survey, hooks, marker, state
+from . import backup_dumps, backup_snapshots, backup_survey, hooks, marker, state
 from .abra_call import AbraTimeout, abra, fatal_words
 from .answer import Answer, cut
 from .backup_report import EXPECTED, ID, Try, missing_by_words, report, survey_result, told, worth_another
@@ -120,7 +120,9 @@ def _one_try(
     made.replaced = running(client, str(scope["stack"])) != before
     if done.rc == 0:
         made.snapshot, made.held = list_snapshot(client, scope)
-        if made.snapshot.get("time") and timestamp(made.snapshot["time"]) < began - 1:
+        if not made.snapshot.get("time"):
+            made.snapshot = newest_snapshot(client, str(scope["stack"]))
+        if timestamp(made.snapshot["time"]) < began - 1:
             raise BackupTrouble(
                 f"abra says that it made a backup, but the newest snapshot is {made.snapshot['id']} "
                 f"of {made.snapshot['time']}, from before. Look at the log of the backup service"
@@ -226,6 +228,21 @@ def list_snapshot(client: Client, scope: Mapping[str, Any]) -> tuple[dict[str, A
         return backup_survey.parse_listing(done.stdout.decode("utf-8", "replace"))
     except (ValueError, KeyError, TypeError) as error:
         raise BackupTrouble(f"The backup service's list of the snapshot cannot be read: {error!r}") from error
+
+
+def newest_snapshot(client: Client, stack: str) -> dict[str, Any]:
+    """{id, time}, from restic: a service that lists plain paths does not say whose they are, nor how old."""
+    try:
+        found = backup_snapshots.of_stack(client, backup_service(client), stack)
+    except ValueError as error:
+        raise BackupTrouble(
+            f"Nobody can say whether the newest snapshot is this backup's: the backup service lists paths alone, and "
+            f"{error}. Look at its settings"
+        ) from error
+    if not found:
+        raise BackupTrouble(f"abra says that it made a backup, but no snapshot has the tag {stack}. Look at the log of "
+                            f"the backup service")  # fmt: skip
+    return found[-1]
 
 
 def backup_service(client: Client) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 from . import processes
 from .answer import cut
-from .docker import Client
+from .docker import Client, timestamp
 from .docker_errors import DockerError
 
 BACKUPBOT_LABEL = "coop-cloud.backupbot.enabled=true"
 FORGET_LIMIT = 30.0  # seconds; restic needs less than one here, but a remote repository may be slow
+LIST_LIMIT = 30.0
 
 
 class NoBackupService(OSError):  # noqa: N818 - says what happened
@@ -48,16 +49,25 @@ def _at_work(container: str, stack: str) -> list[int]:
     return [pid for pid in busy if not processes.is_below(pid, forgetting)]
 
 
-def _remaining(client: Client, container: str, stack: str) -> list[str]:
-    """Asks restic itself. Empty when it cannot tell: then nothing is proven."""
+def of_stack(client: Client, container: str, stack: str) -> list[dict[str, Any]]:
+    """Its snapshots {id, time}, oldest first, from restic itself. DockerError, or ValueError with restic's words."""
+    done = client.exec(container, ["restic", "snapshots", "--no-lock", "--json", "--tag", stack], limit=LIST_LIMIT)
+    if done.rc != 0:
+        said = cut((done.stderr or done.stdout).decode("utf-8", "replace").strip(), 300)
+        raise ValueError(f"`restic snapshots` returned {done.rc}: {said or 'no word'}")
     try:
-        done = client.exec(
-            container, ["restic", "snapshots", "--no-lock", "--json", "--tag", stack], limit=FORGET_LIMIT
-        )
-        found: list[dict[str, Any]] = json.loads(done.stdout) if done.rc == 0 else []
+        found = [{"id": one.get("short_id") or one["id"], "time": one["time"]} for one in json.loads(done.stdout) or []]
+        return sorted(found, key=lambda one: timestamp(one["time"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the answer of `restic snapshots` cannot be read: {error!r}") from error
+
+
+def _remaining(client: Client, container: str, stack: str) -> list[str]:
+    """Empty when restic cannot tell: then nothing is proven."""
+    try:
+        return [str(one["id"]) for one in of_stack(client, container, stack)]
     except (DockerError, ValueError):
         return []
-    return [str(snapshot.get("short_id") or snapshot.get("id")) for snapshot in found or []]
 
 
 def _backupbot(client: Client) -> str | None:

@@ -14,6 +14,7 @@ from ccci_host.answer import Answer
 from ccci_host.backup import BackupTrouble, NotSettled, backup_service, settle
 from ccci_host.backup_report import Try, missing_by_words, report, survey_result, worth_another
 from ccci_host.backup_survey import Entry, Survey, Wanted, survey
+from ccci_host.docker import ExecResult, timestamp
 
 STACK = "a_ci_test"
 DUMP = Wanted("/a_ci_test_db/_data/backup.sql", "named by a label, volume db of db", "db")
@@ -21,6 +22,7 @@ HELD = [Entry("/var/lib/docker/volumes/a_ci_test_db/_data/backup.sql", 1200)]
 SNAPSHOT = {"id": "3279b2f2", "time": "2026-11-25T00:08:20Z"}
 GOOD = Try(snapshot=SNAPSHOT, held=HELD, seconds=2)
 LACKS = Try(snapshot=SNAPSHOT, held=[Entry("/var")], missing=[DUMP], seconds=3)
+BEGAN = "2026-11-25T00:08:20Z"
 NOT_THERE = "backup create failed: not there after all pre-hooks: /var/lib/docker/volumes/a_ci_test_db/_data/backup.sql"
 
 
@@ -140,10 +142,13 @@ class Scene:
         monkeypatch.setattr(backup, "settle", lambda *_: {"c1": "a"})
         monkeypatch.setattr(backup, "running", lambda *_: {"c1": "a"})
         monkeypatch.setattr(backup, "abra", self.abra)
-        monkeypatch.setattr(backup, "list_snapshot", lambda *_: ({"id": f"s{self.calls}"}, self.held))
+        monkeypatch.setattr(backup, "list_snapshot", lambda *_: (self.snapshot(), self.held))
         monkeypatch.setattr(backup, "_content", lambda *_: b"CREATE TABLE a (b int);")
         monkeypatch.setattr(backup, "_size_of_volume", lambda *_: None)
         monkeypatch.setattr(state, "update", lambda scope, **keys: setattr(self, "left", keys))
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"id": f"s{self.calls}", "time": BEGAN}
 
     def abra(self, scope: Any, argv: list[str], **options: Any) -> Done:
         assert argv[:3] == ["app", "backup", "create"]
@@ -152,7 +157,7 @@ class Scene:
         return Done(rc, output)
 
     def system_time(self) -> float:
-        return 0.0
+        return timestamp(BEGAN)
 
     def services(self, stack: str) -> list[dict[str, Any]]:
         labels = {"backupbot.backup": "true", "backupbot.backup.volumes.db.path": "backup.sql",
@@ -181,7 +186,7 @@ def test_a_backup_that_misses_a_path_is_run_again_as_a_whole(first: Any, monkeyp
     assert scene.calls == 2
     assert (found["backup.paths"]["outcome"], found["backup.paths"]["observed"]) == ("pass", "it does, at try 2")
     assert [one["missing"] for one in answer.facts["backup_tries"]] == [[DUMP.path], []]
-    assert scene.left == {"snapshot": {"id": "s2"}, "backup": {"whole": True}}
+    assert scene.left == {"snapshot": scene.snapshot(), "backup": {"whole": True}}
 
 
 def test_a_backup_is_run_three_times_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +202,32 @@ def test_a_backup_is_not_run_again_when_the_time_is_over(monkeypatch: pytest.Mon
     found, _ = backed_up(scene, limit=-1)
     assert scene.calls == 1
     assert found["backup.paths"]["evidence"].endswith("is missing; no time is left for another try")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((0, '[{"short_id": "old", "time": "2026-11-24T00:08:20Z"}]'), "the newest snapshot is old of 2026-11-24"),
+        ((0, "[]"), f"no snapshot has the tag {STACK}"),
+        ((0, "[1]"), "Nobody can say whether the newest snapshot is this backup's"),
+        ((0, "words"), "Nobody can say"),
+        ((1, "no password"), "Nobody can say .* returned 1: no password"),
+        ((0, '[{"short_id": "new", "time": "2026-11-25T00:08:21.5Z"}, {"id": "a", "time": "2026-11-24T00:08:20Z"}]'),
+         None),
+    ],
+)  # fmt: skip
+def test_a_listing_of_paths_alone_passes_only_with_a_snapshot_made_since(
+    answer: tuple[int, str], said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene: Any = Scene(monkeypatch, (0, "", HELD))
+    monkeypatch.setattr(backup, "list_snapshot", lambda *_: ({}, HELD))
+    monkeypatch.setattr(backup, "backup_service", lambda client: "bot")
+    scene.exec = lambda container, argv, **_: ExecResult(answer[0], answer[1].encode(), b"")
+    if said:
+        with pytest.raises(BackupTrouble, match=said):
+            backed_up(scene)
+    else:
+        assert backed_up(scene)[0]["backup.snapshot"]["observed"].startswith("snapshot new, ")
 
 
 def test_a_backup_that_does_not_end_names_the_hook_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
