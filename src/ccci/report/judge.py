@@ -6,6 +6,8 @@ Rules, each of them there because a run once looked green without being it:
   else `missing`.
 - The life ends with an operation that did not pass, with a task that failed without a result, with a node that cannot
   be reached, and with a signal. The teardown comes after every end, so nothing explains its absence.
+- What broke an operation (an error, not the recipe's failure) broke its module, and with it what that module had to say
+  before: such an end explains every id of its tier.
 - A skip says why, or it is an error. A result that nobody planned is shown, and counts when it is bad.
 """
 
@@ -39,7 +41,8 @@ TESTS = "custom"  # the tier of a recipe's own tests
 
 @dataclass(frozen=True)
 class End:
-    """What ended the life, in which tier; `id` when it is an expected id. `cause` is what later ids say."""
+    """What ended the life, in which tier; `id` when an expected id failed, so that the ids before it had their turn.
+    `cause` is what the others say."""
 
     tier: str
     id: str | None
@@ -158,8 +161,9 @@ def _ends(
         checks = found.get(str(item["id"]), [])
         bad = [check for check in checks if check.outcome in (FAIL, ERROR)]
         if bad and str(item["id"]) in operations:
-            failed = "failed" if bad[0].outcome == FAIL else "broke"
-            yield End(str(item["tier"]), str(item["id"]), f"{item['id']} {failed}")
+            broke = any(check.outcome == ERROR for check in bad)
+            cause = f"{item['id']} {'broke' if broke else 'failed'}"
+            yield End(str(item["tier"]), None if broke else str(item["id"]), cause)
     for task in broken:
         yield End(task.tier, None, f"{task.cause}")
     tier = TIERS[0]

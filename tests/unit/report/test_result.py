@@ -131,6 +131,21 @@ def test_an_end_does_not_explain_what_should_have_come_before_it() -> None:
     assert computed.exit_code == 3
 
 
+def test_what_broke_a_module_explains_what_it_could_not_say_any_more_of_its_tier() -> None:
+    """Docker died while the backup was made: the marker, which that module looks at first, was not looked at either."""
+    one = plan()
+    told = {"observed": "Docker does not answer", "failure_id": "docker-down"}
+    for outcome, marker in (("error", "not reached"), ("fail", "missing")):
+        stream = stopped_at(one, "backup.snapshot", outcome, **told)
+        stream = [event for event in stream if event.get("id") not in ("backup.marker_present", "backup.survey")]
+        computed = compute(one, stream)
+        assert computed.exit_code == 3
+        assert outcome_of(computed, "backup.marker_present").outcome == marker
+        if outcome == "error":
+            assert computed.cause == "backup.snapshot: Docker does not answer"
+            assert computed.failure_id == "docker-down"
+
+
 def test_an_error_of_an_operation_is_infrastructures() -> None:
     one = plan()
     computed = compute(one, stopped_at(one, "upgrade.deploy", "error", observed="the daemon is gone"))
