@@ -11,21 +11,23 @@ from .docker import Client, timestamp
 from .docker_errors import DockerError
 
 BACKUPBOT_LABEL = "coop-cloud.backupbot.enabled=true"
+LOCKED = "already locked"  # restic's words
 FORGET_LIMIT = 30.0  # seconds; restic needs less than one here, but a remote repository may be slow
 LIST_LIMIT = 30.0
 
 
-class NoBackupService(OSError):  # noqa: N818 - says what happened
-    """The node has a backup service, but it does not run at the moment."""
+class NotNow(OSError):  # noqa: N818 - says what happened
+    """The backup service cannot answer at the moment: it does not run, or somebody else holds its repository."""
 
 
 def forget(client: Client, stack: str) -> list[str]:
     """Asks the backup service to forget a stack's snapshots. Returns the ids that verifiably remain.
 
     What the service is still doing for the stack is ended first: a backup that goes on although whoever asked for it is
-    dead would leave a snapshot behind us. NoBackupService when it does not run just now, as after a restart of Docker.
-    A node without a backup service has none. A service that has not got the verb, or does not answer, leaves its
-    snapshots to itself: DockerError, or OSError with its words.
+    dead would leave a snapshot behind us. NotNow when the service does not run, as after a restart of Docker, or when
+    another command (of a second cleaning) holds the repository. A node without a backup service has none. A service
+    that has not got the verb, or does not answer, leaves its snapshots to itself: DockerError, or OSError with its
+    words.
     """
     container = _backupbot(client)
     if container is None:
@@ -35,10 +37,13 @@ def forget(client: Client, stack: str) -> list[str]:
     done = client.exec(container, ["/usr/bin/backup", "forget"], env={"SERVICE": stack}, limit=FORGET_LIMIT)
     if done.rc == 0:
         return []
-    words = cut((done.stderr or done.stdout).decode("utf-8", "replace").strip(), 300)
+    said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
+    words = cut(said, 300)
     left = _remaining(client, container, stack)
     if left:
         return left
+    if LOCKED in said:  # then restic's own list, read while somebody changes it, proves nothing
+        raise NotNow(f"the repository is held by another command: {words}")
     raise OSError(f"`/usr/bin/backup forget` returned {done.rc} for {stack}: {words or 'no word'}")
 
 
@@ -78,5 +83,5 @@ def _backupbot(client: Client) -> str | None:
         if found:
             return str(found[0]["Id"])
     if names:
-        raise NoBackupService("the backup service does not run")
+        raise NotNow("the backup service does not run")
     return None

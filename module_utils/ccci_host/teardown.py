@@ -30,7 +30,7 @@ from .journal import stacks_of
 
 LOG_LINES = 20000  # per service
 POLL_SECONDS = 0.15
-BACKUP_SERVICE_LIMIT = 60.0  # seconds that it may take to run again after a restart of Docker
+BACKUP_SERVICE_LIMIT = 60.0  # seconds for it to run again after a restart of Docker, or to end what others asked for
 RELEASED_AFTER = {  # kind -> kinds that must be gone before: the daemon refuses it otherwise
     "service": (),
     "container": ("service",),
@@ -49,8 +49,8 @@ ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 class Progress:
     """What a teardown remembers between slices. `mounts` are names of volumes that the run's containers had; `notes`
     are steps that failed although the rest went on; `refused` {object: Docker's last words}; `unforgotten` are stacks
-    whose snapshots the backup service could not be asked about yet, `asked` since when (epoch seconds); `tries` is how
-    often a refusal of the backup service is not its last word.
+    whose snapshots the backup service could not be asked about yet, or has not forgotten, `asked` since when (epoch
+    seconds).
     """
 
     begun: bool = False
@@ -60,7 +60,6 @@ class Progress:
     snapshots_left: list[str] = field(default_factory=list)
     unforgotten: list[str] = field(default_factory=list)
     asked: float = 0.0
-    tries: int = 2
 
 
 def remaining(client: Client, scope: Mapping[str, Any], mounts: list[str]) -> Objects:
@@ -277,19 +276,19 @@ def _forget_snapshots(client: Client, scope: Mapping[str, Any], progress: Progre
 
 
 def forget_again(client: Client, scope: Mapping[str, Any], progress: Progress) -> None:
-    """Asks about the stacks that are still `unforgotten`; those stay so while the backup service may come back."""
+    """Asks about the stacks that are still `unforgotten`; those stay so while the backup service may come back, or
+    another cleaning of the same run is at it."""
     progress.asked = progress.asked or time.time()
     late = time.time() - progress.asked > BACKUP_SERVICE_LIMIT
     asked, progress.unforgotten = progress.unforgotten, []
     for stack in asked:
         try:
             left = backup_snapshots.forget(client, stack)
-            if left and progress.tries:  # another cleaning may have ended ours, and be at it
-                progress.tries -= 1
+            if left and not late:
                 progress.unforgotten.append(stack)
             else:
                 progress.snapshots_left += left
-        except (DockerError, backup_snapshots.NoBackupService) as error:
+        except (DockerError, backup_snapshots.NotNow) as error:
             if not late:
                 progress.unforgotten.append(stack)
             elif _backed_up(scope):
