@@ -89,6 +89,7 @@ def describe(summary: Mapping[str, Any]) -> list[str]:
     lines = [f"{entry['run']}: {done} ({', '.join(entry['stacks'])})" for entry in summary["dead"]]
     lines += [f"{entry['kind']} {entry['name']}: could not be removed" for entry in summary["left_behind"]]
     lines += [f"{run}: its report is finished" for run in summary["finished"]]
+    lines += [f"{run}: its folder is removed; it died before its play began" for run in summary["stillborn"]]
     lines += [f"{entry['run']}: kept; `ccci clean --run {entry['run']}` removes it" for entry in summary["kept"]]
     lines += [f"{entry['run']}: is being played" for entry in summary["live"]]
     return lines or ["There was nothing to clean."]
@@ -106,6 +107,7 @@ def summarize(stream: Sequence[events.Event], dry_run: bool) -> Summary:
         "live": [_entry(scope) for scope in known.get("live") or []],
         "left_behind": left,
         "finished": [],
+        "stillborn": [],
     }
 
 
@@ -162,7 +164,9 @@ def _by_journals(settings: Settings, node: str | None, run: str | None, dry_run:
             raise _broken(folder, stream)
     if run:
         return only(summary, run)
-    summary["finished"] = [] if dry_run else [run.name for run in runs.finish_dead()]
+    if not dry_run:
+        summary["stillborn"] = [run.name for run in runs.remove_stillborn()]
+        summary["finished"] = [run.name for run in runs.finish_dead()]
     return summary
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ccci import events, paths
-from ccci.engine.playbook import SCRATCH
+from ccci.engine import processes
+from ccci.engine.playbook import RUN_MARK, SCRATCH, STRAY_SECONDS
 from ccci.errors import CcciError, InfrastructureError, UsageError
 from ccci.inventory import chosen
 from ccci.report import words
@@ -197,8 +198,7 @@ def finish_dead() -> list[Run]:
     """Writes the reports of runs whose command died, and removes what it was in the middle of. Returns those runs."""
     from ccci.report.write import write_all
 
-    dead = [run for run in all_runs() if not (run.path / RESULT_FILE).exists() and not run.is_live()]
-    dead = [run for run in dead if (run.path / events.EVENTS_FILE).exists()]
+    dead = [run for run in _dead() if (run.path / events.EVENTS_FILE).exists()]
     for run in dead:
         shutil.rmtree(run.path / SCRATCH, ignore_errors=True)
         (run.path / LIVE_FILE).unlink(missing_ok=True)
@@ -206,3 +206,20 @@ def finish_dead() -> list[Run]:
             events.append(run.path, "died", what="ccci")
         write_all(run.path)
     return dead
+
+
+def remove_stillborn() -> list[Run]:
+    """Removes the folders of runs whose command died before their play began, as a run that ends then does itself. What
+    never had the lock is a plan that somebody saved. Returns those runs."""
+    begun = events.EVENTS_FILE
+    dead = [run for run in _dead() if (run.path / LIVE_FILE).exists() and not (run.path / begun).exists()]
+    for run in dead:
+        # An ansible-playbook that is still loading learns of the death only when it has, and writes there until then.
+        processes.end_marked(RUN_MARK, run.name, STRAY_SECONDS)
+        shutil.rmtree(run.path, ignore_errors=True)
+    return dead
+
+
+def _dead() -> list[Run]:
+    """Runs without a result that nobody plays."""
+    return [run for run in all_runs() if not (run.path / RESULT_FILE).exists() and not run.is_live()]

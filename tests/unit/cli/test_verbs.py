@@ -220,6 +220,25 @@ def test_a_run_is_live_while_its_lock_is_held_and_unfinished_after(world):
     assert found.verdict() == "unfinished"
 
 
+def test_a_run_that_died_before_its_play_began_is_removed_with_what_it_had_started(world):
+    from ccci import run
+    from ccci.engine.playbook import RUN_MARK
+
+    dead, saved, live, begun = (a_run(world, f"20260101-00000{n}-demo-abcdef", verdict=None) for n in range(4))
+    for folder in (dead, begun):
+        (folder / runs.LIVE_FILE).touch()
+        (folder / "ansible" / "play").mkdir(parents=True)
+    (begun / "events.jsonl").write_text('{"at": 1.0, "type": "play_start", "playbook": "play.yml"}\n')
+    loading = subprocess.Popen(["sleep", "60"], env={**os.environ, RUN_MARK: dead.name})
+    try:
+        with run.held(live):
+            assert [one.name for one in runs.remove_stillborn()] == [dead.name]
+        assert loading.wait(timeout=10) == -signal.SIGTERM
+    finally:
+        loading.kill()
+    assert [folder.exists() for folder in (dead, saved, live, begun)] == [False, True, True, True]
+
+
 def test_config_tells_values_and_origins_and_hides_passwords(ccci, world, monkeypatch):
     monkeypatch.setenv("CCCI_SOURCE", "https://me:hidden@git.example.org/demo.git")
     (world.root / "ccci.yml").write_text("keep: on-failure\n")
