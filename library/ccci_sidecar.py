@@ -15,7 +15,7 @@ options:
     type: dict
     required: true
   image:
-    description: The image. It is pulled without credentials when the node does not have it.
+    description: The image. It is pulled when the node does not have it.
     type: str
     required: true
   argv:
@@ -31,6 +31,10 @@ options:
     description: Seconds after which the command has failed. A pull has a limit of its own.
     type: int
     default: 60
+  credentials:
+    description: File on the node with accounts of registries, as in M(ccci_prepull).
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: none
@@ -67,6 +71,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host import exec_answer, lock, sidecar
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
+from ansible.module_utils.ccci_host.registry_credentials import CredentialsError
 
 ARGUMENT_SPEC = {
     "scope": {"type": "dict", "required": True},
@@ -74,6 +79,7 @@ ARGUMENT_SPEC = {
     "argv": {"type": "list", "elements": "str", "required": True},
     "service": {"type": "str", "default": "app"},
     "limit": {"type": "int", "default": 60},
+    "credentials": {"type": "str", "default": "", "no_log": False},
 }
 
 
@@ -84,10 +90,14 @@ def main() -> None:
     def work() -> None:
         client, answer = Client(), Answer("custom")
         lock.renew(client, given["scope"])
-        with exec_answer.failures(module), answer.waiting("app"):
-            done = sidecar.run(
-                client, given["scope"], given["image"], given["argv"], given["service"], given["limit"]
-            )  # fmt: skip
+        try:
+            with exec_answer.failures(module), answer.waiting("app"):
+                done = sidecar.run(
+                    client, given["scope"], given["image"], given["argv"], given["service"], given["limit"],
+                    given["credentials"],
+                )  # fmt: skip
+        except CredentialsError as error:
+            module.fail_json(msg=f"{error}. {error.hint}")
         exec_answer.leave(module, answer, done)
 
     guarded(module, work)

@@ -15,6 +15,7 @@ from typing import Any
 from .answer import cut
 from .docker import Client, DockerError, ExecResult, LimitReached, running_container
 from .registry import parse
+from .registry_credentials import read_credentials
 
 RUN_LABEL = "ccci.run"
 PULL_LIMIT = 300.0  # seconds
@@ -23,15 +24,17 @@ PROCESSES = 512
 
 
 def run(
-    client: Client, scope: Mapping[str, Any], image: str, argv: Sequence[str], service: str, limit: float
-) -> ExecResult:
-    """Runs `argv` (the image's entrypoint is not used) and takes the container away, whatever happens.
+    client: Client, scope: Mapping[str, Any], image: str, argv: Sequence[str], service: str, limit: float,
+    credentials: str = "",
+) -> ExecResult:  # fmt: skip
+    """Runs `argv` (the image's entrypoint is not used) and takes the container away, whatever happens. `credentials`
+    as in `pull_missing`.
 
     LimitReached after `limit` seconds, NoContainer for a service that is not there, DockerError with Docker's words.
     The container bears the stack's name, so a teardown takes it away when this process does not live long enough.
     """
     target = running_container(client, str(scope["stack"]), service)
-    pull_missing(client, image)
+    pull_missing(client, image, credentials)
     made = client.post(
         "/containers/create",
         {
@@ -63,8 +66,12 @@ def run(
         client.request("DELETE", f"/containers/{made}", {"force": True, "v": True})
 
 
-def pull_missing(client: Client, image: str) -> None:
-    """Has the daemon pull an image that the node does not have. DockerError with the registry's words."""
+def pull_missing(client: Client, image: str, credentials: str = "") -> None:
+    """Has the daemon pull an image that the node does not have, with the same accounts as the images of the app.
+
+    `credentials` is the path of a file, "" for the docker command's own. DockerError with the registry's words,
+    CredentialsError for a file that must not be used.
+    """
     try:
         client.get(f"/images/{image}/json")
         return
@@ -73,6 +80,7 @@ def pull_missing(client: Client, image: str) -> None:
             raise
     reference = parse(image)
     query = {"fromImage": reference.repository, "tag": reference.digest or reference.tag}
-    for event in client.stream("POST", "/images/create", query, timeout=PULL_LIMIT):
+    header = read_credentials(credentials).header(reference.host)
+    for event in client.stream("POST", "/images/create", query, headers=header, timeout=PULL_LIMIT):
         if event.get("error"):
             raise DockerError(0, f"{image} cannot be pulled: {event['error']}")
