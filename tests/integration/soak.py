@@ -459,7 +459,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--seed", default=None, help="of a new series; a random one otherwise")
     parser.add_argument("--again", action="store_true", help="try failed trials again")
-    parser.add_argument("--only", default="", help="only ways whose name contains this")
+    parser.add_argument("--only", action="append", help="only ways whose name contains this (again: or this)")
     parser.add_argument("--table", action="store_true", help="print the table of docs/soak.md, and stop there")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs is then ended, too
@@ -480,7 +480,7 @@ def main() -> int:
     )
     done = {row["number"] for row in rows if not (asked.again and row["problem"])}
     for trial in trials(head["seed"], head["spans"], asked.trials):
-        if trial.number in done or asked.only not in trial.way:
+        if trial.number in done or not any(words in trial.way for words in asked.only or [""]):
             continue
         began = time.monotonic()
         told = soak.try_out(trial)
