@@ -7,19 +7,22 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from judge import Around
 from stage import Stage
 
-from ccci.settings import find_inventory
+from ccci.settings import find_inventory, load_settings
 
 IMAGE = "127.0.0.1:5000/ccci/faultbox:1.1.0"
 FRONT = "127.0.0.1:5001/ccci/faultbox"
 EVER = 10_000
 FOREIGN = "ccci-faults-port"
 INTERFACE = "ccci-faults"
+LOOK = 0.1  # seconds between two looks at this machine's connections
+ASKED = 0.5  # seconds after which a browser that has connected has asked; the page takes some more to answer
+NOTICED = 1.5  # seconds in which a browser has closed its connections, if it minds at all
 
 
 def registry(path: str = "", times: int = 0, retry_after: int = 0) -> Around:
@@ -87,29 +90,85 @@ def no_ingress_address(stage: Stage) -> Iterator[None]:
         stage.player.inventory = usual
 
 
-def network_changes(stage: Stage) -> AbstractContextManager[None]:
+@contextmanager
+def network_changes(stage: Stage) -> Iterator[None]:
     """While the browser loads the page, this machine's addresses change, as they do beside starting containers."""
-    return meanwhile(stage, "ccci_assert_browser", _change_network)
+    # Before the play, because nothing else can make this case: without the right to it, it says so at once.
+    _ip("link", "add", INTERFACE, "type", "veth", "peer", "name", f"{INTERFACE}-b")
+    _ip("link", "delete", INTERFACE)
+    ingress = load_settings(stage.player.inventory).ingress_address
+    assert ingress, f"the inventory {stage.player.inventory} has no ccci_ingress_address: where does the browser go?"
+    with meanwhile(stage, "ccci_assert_browser", lambda over: _disturb_browser(stage, ingress, over)):
+        yield
 
 
-def _change_network(stage: Stage) -> None:
-    time.sleep(1.5)  # the browser has asked, the page is slow to answer
-    for words in (
-        ("link", "add", INTERFACE, "type", "veth", "peer", "name", f"{INTERFACE}-b"),
-        ("address", "add", "192.0.2.77/24", "dev", INTERFACE),
-        ("link", "set", f"{INTERFACE}-b", "up"),
-        ("link", "set", INTERFACE, "up"),
-    ):
-        subprocess.run(["ip", *words], check=True, capture_output=True)
-    stage.hand("an interface appeared")
-    time.sleep(1)
-    subprocess.run(["ip", "link", "delete", INTERFACE], check=True, capture_output=True)
-    stage.hand("the interface went")
+def _disturb_browser(stage: Stage, ingress: str, over: threading.Event) -> None:
+    """Changes this machine's addresses while a browser waits for the ingress, until it has lost a connection by that.
+
+    Chromium then gives up what it asks for over HTTP/2, and says so. How long it takes to start is not known: a change
+    at a fixed time may come before it asks.
+    """
+    changes = 0
+    while not over.wait(LOOK):
+        before = browsing(_connections(ingress))
+        if not before or over.wait(ASKED):
+            continue
+        changes += 1
+        with _new_address():
+            stage.hand("an address appeared")
+            lost, end = False, time.monotonic() + NOTICED
+            while not lost and time.monotonic() < end:
+                time.sleep(LOOK)
+                lost = not before & browsing(_connections(ingress))
+        stage.hand("the address went")
+        if lost:
+            return
+    raise AssertionError(f"no browser lost its connection to {ingress} by {changes} changes of this machine's network")
 
 
 @contextmanager
-def meanwhile(stage: Stage, module: str, do: object) -> Iterator[None]:
-    """`do(stage)` in the background, as soon as the run's events say that a task of this module begins."""
+def _new_address() -> Iterator[None]:
+    """An interface that is up, with one global address and no route: a browser does not mind link-local ones, and
+    nothing else here must notice."""
+    _ip("link", "add", INTERFACE, "type", "veth", "peer", "name", f"{INTERFACE}-b")
+    try:
+        _ip("address", "add", "198.51.100.77/32", "dev", INTERFACE)
+        _ip("link", "set", f"{INTERFACE}-b", "up")
+        _ip("link", "set", INTERFACE, "up")
+        yield
+    finally:
+        _ip("link", "delete", INTERFACE)
+
+
+def _ip(*words: str) -> None:
+    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return
+    command, said = f"ip {' '.join(words)}", done.stderr.strip()
+    if "not permitted" in said:
+        raise PermissionError(
+            f"this machine's network cannot be changed (`{command}`: {said}): the case needs root, with the capability "
+            "NET_ADMIN, on the machine where the browser runs; it cannot be played otherwise"
+        )
+    raise AssertionError(f"`{command}` ended with {done.returncode}: {said}")
+
+
+def _connections(address: str) -> str:
+    """This machine's open connections to an address, a line each, as `ss` shows them."""
+    words = ["ss", "--no-header", "--tcp", "--numeric", "--processes", "state", "established", "dst", address]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def browsing(connections: str) -> set[str]:
+    """The own ends (`address:port`) of those connections that a Chromium has, whatever its name is here. Pure."""
+    rows = [line.split(maxsplit=4) for line in connections.splitlines()]
+    return {row[2] for row in rows if len(row) == 5 and "chrom" in row[4]}
+
+
+@contextmanager
+def meanwhile(stage: Stage, module: str, do: Callable[[threading.Event], None]) -> Iterator[None]:
+    """`do(over)` in the background, as soon as the run's events say that a task of this module begins; `over` is set
+    when the play has ended."""
     known, over = stage.runs(), threading.Event()
     problems: list[BaseException] = []
 
@@ -119,7 +178,7 @@ def meanwhile(stage: Stage, module: str, do: object) -> Iterator[None]:
                 new = [path / "events.jsonl" for path in stage.runs() - known]
                 texts = [path.read_text(errors="replace") for path in new if path.is_file()]
                 if any('"begin"' in line and f'"{module}"' in line for text in texts for line in text.splitlines()):
-                    do(stage)  # type: ignore[operator]
+                    do(over)
                     return
         except BaseException as problem:
             problems.append(problem)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import evidence
+import hands
 import pytest
 from cases import CASES
 from judge import Case, got, problems
@@ -100,3 +105,54 @@ def test_a_finding_in_a_green_run_is_a_false_alarm():
 def test_the_node_is_where_the_inventory_says(tmp_path: Path):
     stage = Stage(tmp_path, tmp_path / "x")
     assert stage.player.environment["CCCI_RECIPE_TESTS_DIR"].endswith("settings/none")
+
+
+CONNECTIONS = """
+0      0      10.0.0.1:40312  10.0.0.2:443  users:(("python3",pid=7,fd=4))
+0      0      10.0.0.1:{port}  10.0.0.2:443  users:(("chromium",pid=9,fd=20))
+0      0      10.0.0.1:40316  10.0.0.2:443
+""".strip()
+
+
+def test_the_connections_of_a_browser():
+    assert hands.browsing(CONNECTIONS.format(port=40314)) == {"10.0.0.1:40314"}
+    assert hands.browsing("") == set()
+
+
+def disturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, needed: int, over_after: int) -> int:
+    """How often the network was changed for a browser that minds the change number `needed`; the play is over after
+    `over_after` changes."""
+    changes, over = 0, threading.Event()
+
+    @contextmanager
+    def change() -> Iterator[None]:
+        nonlocal changes
+        changes += 1
+        yield
+        if changes >= over_after:
+            over.set()
+
+    for name in ("LOOK", "ASKED", "NOTICED"):
+        monkeypatch.setattr(hands, name, 0.01)
+    monkeypatch.setattr(hands, "_new_address", change)
+    monkeypatch.setattr(hands, "_connections", lambda _: CONNECTIONS.format(port=2 if changes >= needed else 1))
+    hands._disturb_browser(Stage(tmp_path, tmp_path / "x"), "10.0.0.2", over)
+    return changes
+
+
+def test_the_network_changes_until_the_browser_minds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    assert disturbed(monkeypatch, tmp_path, needed=3, over_after=9) == 3
+    with pytest.raises(AssertionError, match=r"no browser lost its connection to 10\.0\.0\.2 by 2 changes"):
+        disturbed(monkeypatch, tmp_path, needed=9, over_after=2)
+
+
+def test_a_machine_whose_network_cannot_be_changed_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def refused(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, 2, "", "RTNETLINK answers: Operation not permitted\n")
+
+    monkeypatch.setattr(subprocess, "run", refused)
+    with (
+        pytest.raises(PermissionError, match=r"needs root, with the capability NET_ADMIN"),
+        hands.network_changes(Stage(tmp_path, tmp_path / "x")),
+    ):
+        pytest.fail("it was played all the same")
