@@ -118,6 +118,10 @@ options:
   ca_file:
     description: The authority to trust instead of the public ones; a file on the controller.
     type: str
+  sign_file:
+    description: A file on the controller in which the action plugin looks for what was seen last; it sets this itself.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -181,6 +185,7 @@ ARGUMENT_SPEC = {
     "purpose": {"type": "str", "choices": ["test", "boot", "gate"], "default": "test"},
     "ingress_address": {"type": "str"},
     "ca_file": {"type": "str"},
+    "sign_file": {"type": "str", "default": ""},
 }
 
 
@@ -195,8 +200,11 @@ def main() -> None:
     series = polling.Series(arguments["retry_for"], arguments["operation"])
     for options in arguments["checks"]:
         check, deadline = http.HttpCheck(**wanted(options)), series.deadline(options["within"])
+        tell = polling.sign(arguments["sign_file"], f"{check.id}: {check.method} {check.url}")
         with answer.waiting("app"):
-            polled = polling.poll(lambda c=check: http.attempt(c, session, address, ca_file), deadline, check.successes)
+            polled = polling.poll(
+                lambda c=check: http.attempt(c, session, address, ca_file), deadline, check.successes, tell
+            )  # fmt: skip
         series.add(polled)
         seen = polled.seen
         answers[check.id] = seen.data

@@ -57,6 +57,10 @@ options:
   ingress_address:
     description: Where to connect to, whatever the host resolves to.
     type: str
+  sign_file:
+    description: A file on the controller in which the action plugin looks for what was seen last; it sets this itself.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -99,6 +103,7 @@ ARGUMENT_SPEC = {
     "operation": {"type": "bool", "default": False},
     "purpose": {"type": "str", "choices": ["test", "boot", "gate"], "default": "test"},
     "ingress_address": {"type": "str"},
+    "sign_file": {"type": "str", "default": ""},
 }
 
 
@@ -111,8 +116,9 @@ def main() -> None:
     for check in arguments["checks"]:
         target = arguments["ingress_address"] or check["host"]
         listen = functools.partial(tcp.attempt, target, check["port"], check["text"], check["timeout"])
+        tell = polling.sign(arguments["sign_file"], f"{check['id']}: {check['host']} port {check['port']}")
         with answer.waiting("app"):
-            polled = polling.poll(listen, series.deadline(check["within"]), check["successes"])
+            polled = polling.poll(listen, series.deadline(check["within"]), check["successes"], tell)
         series.add(polled)
         says = f" and says {check['text']!r}" if check["text"] else ""
         often = f" {check['successes']} times in a row" if check["successes"] > 1 else ""

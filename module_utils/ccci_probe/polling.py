@@ -5,10 +5,13 @@ Standard library only: the node's commands are polled with it as well.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds between two tries
 RETRY_LINES, RETRY_WIDTH = 12, 160  # of what is told about tries that went wrong
@@ -75,8 +78,27 @@ def short(text: str, limit: int = 400) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def poll(attempt: Callable[[], Seen], deadline: float, successes: int = 1) -> Polled:
-    """`deadline` is of time.monotonic(); one try is always made. `successes` passes in a row are needed."""
+def sign(path: str, about: str) -> Callable[[str], None]:
+    """A `tell` for `poll`: keeps `{about, began: <epoch s>, seen}` in a file that exists already, for the controller's
+    half of the module, which shows it. `path` is "" where nobody looks. A sign that gets lost must not fail a check."""
+    began = time.time()
+
+    def tell(seen: str) -> None:
+        if path:
+            with contextlib.suppress(OSError), Path(path).open("r+", encoding="utf-8") as file:
+                file.write(json.dumps({"about": about, "began": began, "seen": short(seen)}))
+                file.truncate()
+
+    tell("")
+    return tell
+
+
+def poll(
+    attempt: Callable[[], Seen], deadline: float, successes: int = 1, tell: Callable[[str], None] | None = None
+) -> Polled:
+    """`deadline` is of time.monotonic(); one try is always made. `successes` passes in a row are needed.
+
+    `tell` hears what was seen by each try after which it is asked again."""
     began, pause, tries, good = time.monotonic(), FIRST_PAUSE, 0, 0
     failures: list[tuple[float, str]] = []
     while True:
@@ -93,6 +115,8 @@ def poll(attempt: Callable[[], Seen], deadline: float, successes: int = 1) -> Po
                 seen = replace(seen, outcome="fail", observed=told)
                 failures.append((asked, told))
             return Polled(seen, tries, now - began, tuple(failures))
+        if tell is not None:
+            tell(f"{good} of {successes} successes in a row; {seen.observed}" if good else seen.observed)
         time.sleep(pause)
         pause = FIRST_PAUSE if good else min(LONGEST_PAUSE, pause * 1.5)
 

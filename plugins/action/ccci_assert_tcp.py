@@ -1,1 +1,1 @@
-from ccci.actions import ModuleAction as ActionModule  # noqa: F401 - Ansible looks for this name
+from ccci.probing import ProbeAction as ActionModule  # noqa: F401 - Ansible looks for this name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,27 @@ def test_what_a_gate_that_stays_shut_is_called(site: Site, tmp_path: Path) -> No
     assert "office.ci.test" in found["upgrade.gates"]["expected"]
     assert " tries in " in found["upgrade.gates"]["observed"]
     assert found["install.ready"]["evidence"].startswith("after 0.0 s")
+
+
+def test_a_long_wait_says_what_was_seen_last_and_how_long_it_takes(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_text(json.dumps({"token": "s3cr3t-t0k3n"}))
+    site.answers["/slow"] = lambda asked: (503 if asked < 8 else 200, {}, b"starting up with s3cr3t-t0k3n")
+    reach = {"ingress_address": "127.0.0.1", "retry_for": 20, "purpose": "boot"}
+    ready = {"id": "install.ready", "url": site.url("/slow")}
+    closed = {"id": "install.port", "host": "app.ci.test", "port": 1, "within": 9}
+    code, stream, output = play(
+        tmp_path,
+        {"ccci_assert_http": {"checks": [ready], "ca_file": site.ca_file, **reach}},
+        {"ccci_assert_tcp": {"checks": [closed], **reach}},
+    )
+    assert (code, results(stream)) == (0, {"install.ready": "pass", "install.port": "fail"}), output
+    said = [event for event in stream if event["type"] == "progress"]
+    assert [event["tier"] for event in said] == ["install", "install"], said
+    seen = "status 503: starting up with <secret token>"
+    assert re.fullmatch(rf"install\.ready: GET {site.url('/slow')}: {seen} \([5-9] s\)", said[0]["text"])
+    assert re.fullmatch(r"install\.port: app\.ci\.test port 1: .*Connection refused \([5-9] s\)", said[1]["text"])
+    assert all(event["text"] in output for event in said)
+    assert "s3cr3t-t0k3n" not in output + json.dumps(stream)
 
 
 def test_a_misspelt_key_is_refused(site: Site, tmp_path: Path) -> None:
