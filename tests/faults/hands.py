@@ -93,6 +93,7 @@ def no_ingress_address(stage: Stage) -> Iterator[None]:
 @contextmanager
 def network_changes(stage: Stage) -> Iterator[None]:
     """While the browser loads the page, this machine's addresses change, as they do beside starting containers."""
+    subprocess.run(["ip", "link", "delete", INTERFACE], capture_output=True, check=False)  # of a suite that was killed
     # Before the play, because nothing else can make this case: without the right to it, it says so at once.
     _ip("link", "add", INTERFACE, "type", "veth", "peer", "name", f"{INTERFACE}-b")
     _ip("link", "delete", INTERFACE)
