@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import backup_dumps, backup_snapshots, backup_survey, hooks, marker, state
+from . import backup_dumps, backup_snapshots, backup_survey, full_disk, hooks, marker, state
 from .abra_call import AbraTimeout, abra, fatal_words
 from .answer import Answer, cut
 from .backup_report import EXPECTED, ID, Try, missing_by_words, report, survey_result, told, worth_another
@@ -75,9 +75,10 @@ def back_up(
         return
     finally:
         answer.facts["backup_tries"] = [one.to_json() for one in tries]
-    report(tries, wanted, answer)
-    whole = not (tries[-1].rc or tries[-1].missing or tries[-1].problems)
-    state.update(scope, snapshot=tries[-1].snapshot, backup={"whole": whole})
+    last = tries[-1]
+    report(tries, wanted, answer, full_disk.look(client, stack, last.output) if last.rc else None)
+    whole = not (last.rc or last.missing or last.problems)
+    state.update(scope, snapshot=last.snapshot, backup={"whole": whole})
 
 
 def _marker_present(client: Client, scope: Mapping[str, Any], settings: Mapping[str, Any], answer: Answer) -> None:

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import backup_survey, hooks
+from . import backup_survey, full_disk, hooks
 from .answer import Answer
 from .backup_survey import Entry, Survey, Wanted
+from .full_disk import Room
 
 ID, PATHS = "backup.snapshot", "backup.paths"
 EXPECTED = "abra makes a snapshot"
 # What is the platform's fault in the words of a backup that failed; everything else is the recipe's: a hook, a label.
-PLATFORM = re.compile(
-    r"no backupbot|docker daemon|\brestic \w+ ended|no space left on device|unable to open repository", re.I
-)
+PLATFORM = re.compile(r"no backupbot|docker daemon|\brestic \w+ ended|unable to open repository", re.I)
 # A hook's own output is in here too, so no expression may look for its end through a line of any length.
 HUNG = re.compile(r"the hook `.{0,4000}` of service (\S{1,200}) did not end within \d+ s")
 BROKE = re.compile(r"the hook `.{0,4000}` of service (\S{1,200}) ended with \d+.*")
@@ -98,12 +97,13 @@ def worth_another(last: Try) -> bool:
     return last.replaced and bool(last.rc or last.problems)
 
 
-def report(tries: Sequence[Try], wanted: Sequence[Wanted], answer: Answer) -> None:
-    """The results backup.snapshot and backup.paths. Pure: says whose fault it is, and what is missing why."""
+def report(tries: Sequence[Try], wanted: Sequence[Wanted], answer: Answer, room: Room | None = None) -> None:
+    """The results backup.snapshot and backup.paths. Pure: says whose fault it is, and what is missing why. `room` is
+    what was found when the last try said that a disk is full."""
     last, history = tries[-1], told(tries)
     raced = any(one.replaced for one in tries)  # what stays away beside that was missed, not forgotten
     if last.rc != 0:
-        _report_failed(last, history, raced, answer)
+        _report_failed(last, history, raced, answer, room)
         return
     size = sum(entry.size or 0 for entry in last.held)
     about = f"snapshot {last.snapshot.get('id', '(unnamed)')}, {len(last.held)} entries, {size} bytes in files"
@@ -127,17 +127,22 @@ def report(tries: Sequence[Try], wanted: Sequence[Wanted], answer: Answer) -> No
     )  # fmt: skip
 
 
-def _report_failed(last: Try, history: str, raced: bool, answer: Answer) -> None:
+def _report_failed(last: Try, history: str, raced: bool, answer: Answer, room: Room | None) -> None:
     """abra's last word seldom holds the cause: that is in what the backup service said before."""
     hung, broke = HUNG.search(last.output), BROKE.search(last.output)
     ours, lost = bool(PLATFORM.search(last.output)), next((item.service for item in last.missing if item.service), None)
     outcome, observed, service, failure_id = "fail", last.words, lost, None
     hint = "Look at the backup labels and hooks of the recipe"
+    disk = full_disk.blame(room) if room is not None else None
     if hung:
         observed, service, failure_id, hint = hung[0], hung[1], hooks.HANG, hooks.HANG_HINT
+    elif disk and (disk.proven or not ours):
+        outcome, failure_id, hint = disk.outcome, full_disk.ID, disk.hint
+        observed, service = f"{broke[0] if broke else last.words}; {disk.told}", broke[1] if broke else lost
     elif ours:
         outcome, hint = "error", "Look at the node's backup service"
-        failure_id = "disk-full" if "no space left" in last.output.lower() else None
+        observed = f"{last.words}; {disk.told}" if disk else last.words
+        failure_id = full_disk.ID if disk else None
     elif last.lost:
         failure_id, hint = "backup-race" if raced else "empty-backup", "Look at what the pre-hook writes, and where"
     elif broke:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from . import full_disk
 from .answer import cut
 from .deaths import WAITS_FOR_SOMETHING, Death, by_itself, in_boot, up
 from .snapshot import LIVE, MIB, Service, Snapshot, Task
@@ -86,8 +87,7 @@ TASK_ERRORS = (
 # Refusals that a task which is still on its way out can cause: once is no proof.
 PASSING = re.compile(r"port is already allocated|address already in use|network \S* ?not found", re.IGNORECASE)
 NO_SPACE = _pattern(
-    "(No space left on device|ENOSPC|disk quota exceeded|database or disk is full)", "disk-full",
-    "the disk is full: {0}", "make room on the node", "error",
+    f"({full_disk.SAID.pattern})", full_disk.ID, "no space is left: {0}", full_disk.UNKNOWN_HINT,
 )  # fmt: skip
 # What databases write that find the data of a first start which was broken off: no later start can use it.
 HALF_MADE = _pattern(
@@ -251,7 +251,8 @@ def _refined(case: Case, finding: Finding) -> Finding:
         return replace(finding, failure_id="killed-while-booting", hint=GATE) if is_interrupted else finding
     certain = finding.certain
     if refined.failure_id == "disk-full":
-        refined, certain, told = _disk_full(case, refined), True, ""
+        refined, proven = _disk_full(case, refined)
+        certain, told = certain or proven, ""
     elif refined.failure_id == "db-killed-in-init":
         # Data that is broken stays so, whatever else is still starting.
         certain = certain or bool(HALF_MADE.words.search(words)) or not case.deaths[-1].excused
@@ -341,20 +342,11 @@ def _killed(case: Case) -> Finding:
     )  # fmt: skip
 
 
-def _disk_full(case: Case, finding: Finding) -> Finding:
-    """Which disk? A mount with a size of its own can be full while the node has room."""
-    disk = case.snapshot.disk
-    said = _reason(finding)
-    if disk is None or disk.is_full:
-        numbers = f" ({disk})" if disk else ""
-        return replace(finding, sentence=f"{case.name}: {said}{numbers}")
-    if not case.service.small:
-        return replace(finding, sentence=f"{case.name}: {said} (by now {disk})")
-    where = ", ".join(case.service.small)
-    return replace(
-        finding, sentence=f"{case.name}: {said} (a mount with a size of its own, {where}; {disk})",
-        hint="give that mount more room, or write less into it", outcome="fail",
-    )  # fmt: skip
+def _disk_full(case: Case, finding: Finding) -> tuple[Finding, bool]:
+    """Which disk, and whether that is proven: a mount with a size of its own can be full while the node has room."""
+    disk = full_disk.blame(full_disk.Room(case.snapshot.disk, case.service.small))
+    sentence = f"{case.name}: {_reason(finding)}; {disk.told}"
+    return replace(finding, sentence=sentence, hint=disk.hint, outcome=disk.outcome), disk.proven
 
 
 def identical(deaths: Sequence[Death]) -> list[Death]:
@@ -448,7 +440,7 @@ def _of_living(case: Case) -> Finding | None:
         evidence = f"task {task.id[:12]}: {task.state}\nlast log lines:\n{cut(log.strip(), LOG_SHOWN)}"
         full = _of_words((NO_SPACE,), log, case.name, evidence)
         if full is not None:
-            return replace(_disk_full(case, full), certain=disk is not None and disk.is_full)
+            return replace(_disk_full(case, full)[0], certain=disk is not None and disk.is_full)
         if trace is not None and trace.ooms and case.service.memory_limit:
             limit = f"at its limit of {case.service.memory_limit // MIB} MiB"
             return Finding(

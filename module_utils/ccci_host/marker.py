@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from . import state
+from . import full_disk, state
 from .answer import Answer
 from .docker import Client
 from .docker_errors import DockerError, NoContainer, NoService
@@ -30,7 +30,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Verdict:
     """`ok`, what was expected and observed, and each try that went wrong before (`tries`). Not `reachable`: the store
-    could not be asked, or refused; `failure_id` names what that is where the catalogue has a name for it."""
+    could not be asked, or refused; `failure_id` names what that is where the catalogue has a name for it, and `outcome`
+    says whose fault that is where something proves it."""
 
     ok: bool
     expected: str
@@ -39,6 +40,7 @@ class Verdict:
     reachable: bool = True
     hint: str = ""
     failure_id: str | None = None
+    outcome: str = ""
 
     @property
     def evidence(self) -> str | None:
@@ -93,7 +95,7 @@ def seed(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) ->
         state.update(scope, **{KEY: {"value": value}})
         found = tried.run(store.read)
     except (StoreError, NoContainer, Misplaced, DockerError) as error:
-        return _unreachable(expected, error, tried)
+        return _unreachable(client, scope, expected, error, tried)
     if found != [value]:
         return Verdict(False, expected, f"read back {describe(found, value)}", tried.words)
     return Verdict(True, expected, f"{store.where} holds it", tried.words)
@@ -116,7 +118,7 @@ def compare(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any])
     try:
         found = tried.run(store.read)
     except (StoreError, NoContainer, Misplaced, DockerError) as error:
-        return _unreachable(expected, error, tried)
+        return _unreachable(client, scope, expected, error, tried)
     known = {
         written["value"]: "the seeded value",
         **dict.fromkeys(written.get("later") or [], "a value written after the backup"),
@@ -135,7 +137,7 @@ def mutate(client: Client, scope: Mapping[str, Any], marker: Mapping[str, Any]) 
         state.update(scope, **{KEY: {**written, "later": later}})
         found = tried.run(store.read)
     except (StoreError, NoContainer, Misplaced, DockerError) as error:
-        return _unreachable(expected, error, tried)
+        return _unreachable(client, scope, expected, error, tried)
     if found != sorted(later):
         return Verdict(False, expected, describe(found, written.get("value", "")), tried.words)
     return Verdict(True, expected, "they are there, and the check for the seeded value says no", tried.words)
@@ -153,7 +155,7 @@ def write_ready(
         tried.run(lambda: store.write([value]))
         found = tried.run(store.read)
     except (StoreError, NoContainer, Misplaced, DockerError) as error:
-        lost = _unreachable(expected, error, tried)
+        lost = _unreachable(client, scope, expected, error, tried)
         return replace(lost, failure_id=lost.failure_id or _never_ready(error, tried))
     if found != [value]:
         told = f"the write was accepted, but read back came {describe(found, value)}"
@@ -166,7 +168,8 @@ def report(
     answer: Answer, id: str, verdict: Verdict, *, unlike: str = "error", failure_id: str | None = None, hint: str = ""
 ) -> None:
     """Adds the verdict as a result. `unlike` is the outcome when the store could not be asked at all."""
-    outcome = "pass" if verdict.ok else "fail" if verdict.reachable or verdict.hint else unlike
+    blamed = verdict.outcome or ("fail" if verdict.reachable or verdict.hint else unlike)
+    outcome = "pass" if verdict.ok else blamed
     told = {} if verdict.ok else {"failure_id": verdict.failure_id or failure_id, "hint": verdict.hint or hint or None}
     answer.result(
         id, outcome, expected=verdict.expected, observed=verdict.observed, evidence=verdict.evidence, **told
@@ -193,12 +196,19 @@ def _may_change(error: DockerError) -> bool:
 
 def _never_ready(error: Exception, tried: Tried) -> str | None:
     """The name of a write that did not get ready. One that was refused at once never depended on the wait."""
-    if "no space left on device" in str(error).lower():
-        return "disk-full"
     return "health-before-write" if tried.failures and not isinstance(error, Refused) else None
 
 
-def _unreachable(expected: str, error: Exception, tried: Tried) -> Verdict:
+def _unreachable(
+    client: Client, scope: Mapping[str, Any], expected: str, error: Exception, tried: Tried
+) -> Verdict:  # fmt: skip
+    room = full_disk.look(client, str(scope["stack"]), str(error))
+    if room is not None:
+        disk = full_disk.blame(room)
+        return Verdict(
+            False, expected, f"{error}; {disk.told}", tried.words, reachable=False, hint=disk.hint,
+            failure_id=full_disk.ID, outcome=disk.outcome,
+        )  # fmt: skip
     hint = "Correct `marker` in the recipe's recipe.yml" if isinstance(error, Misplaced | NoService) else ""
     name = "wrong-service" if isinstance(error, NoService) else None
     return Verdict(False, expected, str(error), tried.words, reachable=False, hint=hint, failure_id=name)

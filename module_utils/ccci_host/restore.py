@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import hooks, marker, state
+from . import full_disk, hooks, marker, state
 from .abra_call import AbraTimeout, abra, fatal_words
 from .answer import Answer, cut
 from .backup_report import HUNG, PLATFORM
 from .docker import Client
+from .full_disk import Room
 
 ID = "restore.run"
 EXPECTED = "abra restores the newest snapshot"
@@ -45,19 +46,28 @@ def restore(
         return
     words = fatal_words(done) if done.rc else ""
     state.update(scope, **{KEY: {"rc": done.rc, "hooks": len(known)}})
-    report(done.rc, words, done.output, has_marker, answer)
+    room = full_disk.look(client, stack, done.output) if done.rc else None
+    report(done.rc, words, done.output, has_marker, answer, room)
 
 
-def report(rc: int, words: str, output: str, has_marker: bool, answer: Answer) -> None:
-    """The result restore.run. Pure: a restore that ended with an error goes on to be judged by its marker, if any."""
+def report(rc: int, words: str, output: str, has_marker: bool, answer: Answer, room: Room | None = None) -> None:
+    """The result restore.run. Pure: a restore that ended with an error goes on to be judged by its marker, if any,
+    unless something is full. `room` is what was found when its words said so."""
     tail, observed = cut(output.strip(), 2000) or None, f"return code {rc}" + (f": {words}" if words else "")
     hung = HUNG.search(output) if rc else None
+    disk = full_disk.blame(room) if room is not None else None
+    observed += f"; {disk.told}" if disk else ""
     if rc == 0:
         answer.result(ID, "pass", expected=EXPECTED, observed=observed, evidence=tail)
     elif hung:
         answer.result(
             ID, "fail", expected=EXPECTED, observed=observed, evidence=tail, failure_id=hooks.HANG, service=hung[1],
             hint=hooks.HANG_HINT,
+        )  # fmt: skip
+    elif disk and disk.proven:
+        answer.result(
+            ID, disk.outcome, expected=EXPECTED, observed=observed, evidence=tail, failure_id=full_disk.ID,
+            hint=disk.hint,
         )  # fmt: skip
     elif PLATFORM.search(output):
         answer.result(

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from ccci_host import backup, hooks, restore, state
+from ccci_host import backup, full_disk, hooks, restore, state
 from ccci_host.abra_call import AbraTimeout, Done
 from ccci_host.answer import Answer
 from ccci_host.backup import BackupTrouble, NotSettled, backup_service, settle
 from ccci_host.backup_report import Try, missing_by_words, report, survey_result, worth_another
 from ccci_host.backup_survey import Entry, Survey, Wanted, survey
 from ccci_host.docker import ExecResult, timestamp
+from ccci_host.full_disk import Room
+from ccci_host.snapshot import MIB, Disk
 
 STACK = "a_ci_test"
 DUMP = Wanted("/a_ci_test_db/_data/backup.sql", "named by a label, volume db of db", "db")
@@ -60,7 +62,6 @@ def test_no_output_of_a_hook_keeps_the_report_busy(noise: str) -> None:
         (NOT_THERE, "fail", "empty-backup"),
         ("FATA no backupbot discovered, is it deployed?", "error", None),
         ("backup create failed: restic backup ended with 1: Fatal: unable to open", "error", None),
-        ("pg_dump: could not write: No space left on device", "error", "disk-full"),
     ],
 )  # fmt: skip
 def test_whose_fault_a_failed_backup_is(output: str, outcome: str, failure_id: str | None) -> None:
@@ -69,6 +70,46 @@ def test_whose_fault_a_failed_backup_is(output: str, outcome: str, failure_id: s
     assert output in found["backup.snapshot"]["evidence"]
     assert "try 1, 0 s: abra ended with 1: the command failed" in found["backup.snapshot"]["evidence"]
     assert "backup.paths" not in found
+
+
+HOOK_FULL = "the hook `dump` of service db ended with 1: pg_dump: No space left on device"
+RESTIC_FULL = "backup create failed: restic backup ended with 1: Fatal: no space left on device"
+NODE_FULL = Room(Disk("/var/lib/docker", 0, 40_000 * MIB, 1_000))
+OWN_FULL = Room(Disk("/var/lib/docker", 9_000 * MIB, 40_000 * MIB, 1_000), ("/data has 0 MiB of 16 MiB free in db",))
+NONE_FULL = replace(OWN_FULL, full=())
+
+
+@pytest.mark.parametrize(
+    ("output", "room", "outcome", "told"),
+    [
+        (HOOK_FULL, NODE_FULL, "error", "the node's disk is full: /var/lib/docker has 0 MiB of 40000 MiB free"),
+        (HOOK_FULL, OWN_FULL, "fail", "a size of its own, /data has 0 MiB of 16 MiB free in db"),
+        (
+            HOOK_FULL,
+            NONE_FULL,
+            "fail",
+            "it says itself that no space is left; on the node /var/lib/docker has 9000 MiB",
+        ),
+        (RESTIC_FULL, NODE_FULL, "error", "the node's disk is full"),
+        (RESTIC_FULL, OWN_FULL, "fail", "a size of its own, /data"),
+        (RESTIC_FULL, NONE_FULL, "error", "it says itself"),
+    ],
+)
+def test_the_node_is_blamed_for_a_full_disk_only_if_its_disk_is_full(
+    output: str, room: Room, outcome: str, told: str
+) -> None:
+    answer = Answer()
+    report([Try(rc=1, words="the command failed", output=output)], [DUMP], answer, room)
+    (snapshot,) = answer.results
+    assert (snapshot["outcome"], snapshot["failure_id"]) == (outcome, "disk-full")
+    assert told in snapshot["observed"]
+    assert snapshot.get("service") == ("db" if output == HOOK_FULL else None)
+
+
+def test_after_a_hook_that_found_no_room_the_file_systems_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(full_disk, "look", lambda client, stack, said: NODE_FULL if "No space" in said else None)
+    found, _ = backed_up(Scene(monkeypatch, (1, HOOK_FULL, [])))
+    assert (found["backup.snapshot"]["outcome"], found["backup.snapshot"]["failure_id"]) == ("error", "disk-full")
 
 
 @pytest.mark.parametrize("how", ["ended with 1: connection refused", "did not end within 240 s"])
@@ -295,6 +336,26 @@ def test_a_restore_is_judged_by_its_marker_not_by_its_code(
     restore.report(rc, "words" if rc else "", output, has_marker, answer)
     assert (answer.results[0]["outcome"], answer.results[0].get("failure_id")) == (outcome, failure_id)
     assert answer.results[0]["observed"].startswith(f"return code {rc}")
+
+
+@pytest.mark.parametrize(
+    ("output", "room", "outcome", "failure_id", "told"),
+    [
+        (HOOK_FULL, NODE_FULL, "error", "disk-full", "the node's disk is full"),
+        (HOOK_FULL, OWN_FULL, "fail", "disk-full", "a size of its own, /data"),
+        (HOOK_FULL, NONE_FULL, "pass", None, "it says itself that no space is left"),  # the marker tells
+        (RESTIC_FULL, OWN_FULL, "fail", "disk-full", "a size of its own, /data"),
+        (RESTIC_FULL, NONE_FULL, "error", None, "it says itself"),
+    ],
+)
+def test_a_restore_without_room_is_judged_by_what_is_full(
+    output: str, room: Room, outcome: str, failure_id: str | None, told: str
+) -> None:
+    answer = Answer()
+    restore.report(1, "words", output, True, answer, room)
+    (run,) = answer.results
+    assert (run["outcome"], run.get("failure_id")) == (outcome, failure_id)
+    assert told in run["observed"]
 
 
 def test_a_restore_that_does_not_end_names_the_hook_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

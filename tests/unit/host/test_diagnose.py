@@ -97,7 +97,8 @@ def test_memory_and_full_disks_are_told_apart_from_crashes() -> None:
     assert (oom.failure_id, oom.outcome) == ("oom", "fail")
     assert "64 MiB" in oom.sentence
     full = certain(death(9, log="x: No space left on device"), death(1, log="x: No space left on device"))
-    assert (full[0].failure_id, full[0].outcome) == ("disk-full", "error")
+    assert (full[0].failure_id, full[0].outcome) == ("disk-full", "fail")
+    assert "the node's disk could not be asked" in full[0].sentence
 
 
 @pytest.mark.parametrize(

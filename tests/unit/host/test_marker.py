@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from ccci_host import marker
+from ccci_host import full_disk, marker
 from ccci_host.answer import Answer
 from ccci_host.docker import ExecResult
 from ccci_host.docker_errors import DockerError, NoContainer, NoService
+from ccci_host.full_disk import Room
 from ccci_host.marker_stores import Misplaced, MysqlStore, PostgresStore, Refused, SqliteStore, StoreError, open_store
+from ccci_host.snapshot import MIB, Disk
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the store confines itself with chroot, which only root may do")
 
@@ -205,7 +207,6 @@ FULL = StoreError("the database's client ended with 1: ERROR: 53100: No space le
         ([LOST, NoContainer("no running container"), LOST], "health-before-write", 3),
         ([Refused("ERROR: 42501: permission denied")], None, 0),
         ([LOST, Refused("ERROR: 42501: permission denied")], None, 1),
-        ([FULL], "disk-full", 1),
         ([NoService("The stack t has no service 'db'; it has: app, postgres")], "wrong-service", 0),
     ],
 )
@@ -221,6 +222,24 @@ def test_a_write_that_never_gets_ready_has_a_name(
     answer = Answer()
     marker.report(answer, "restore.write_ready", verdict, unlike="fail")
     assert (answer.results[0]["outcome"], answer.results[0].get("failure_id")) == ("fail", name)
+
+
+@pytest.mark.parametrize(("free", "outcome", "told"), [(0, "error", "disk is full: /d"), (9000, "fail", "says itself")])
+@pytest.mark.parametrize("step", [marker.seed, marker.write_ready])
+def test_a_write_without_room_is_the_nodes_fault_only_if_its_disk_is_full(
+    monkeypatch: pytest.MonkeyPatch, step: Any, free: int, outcome: str, told: str
+) -> None:
+    monkeypatch.setattr(marker, "RETRY_FOR", 0.0)
+    monkeypatch.setattr(marker, "open_store", lambda *_: Broken(FULL))
+    room = Room(Disk("/d", free * MIB, 40_000 * MIB, 1_000))
+    monkeypatch.setattr(full_disk, "look", lambda client, stack, said: room if "No space" in said else None)
+    client: Any = None
+    limit = {"limit": 0.0} if step is marker.write_ready else {}
+    verdict, answer = step(client, {"stack": "t"}, {}, **limit), Answer()
+    for unlike in ("fail", "error"):
+        marker.report(answer, "restore.write_ready", verdict, unlike=unlike)
+    assert [(one["outcome"], one["failure_id"]) for one in answer.results] == [(outcome, "disk-full")] * 2
+    assert told in answer.results[0]["observed"]
 
 
 def test_a_write_that_works_again_tells_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
