@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# What a test may see of our environment. Tokens and the like of whoever started ccci stay out of it.
-ENVIRONMENT = (
-    "PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK",
-    "CCCI_RUN_ID", "CCCI_CACHE_DIR", "CCCI_BROWSER", "DOCKER_HOST",
-)  # fmt: skip
+from . import child
+
 OUTPUT_SHOWN = 3000  # characters of pytest's own output in the evidence
 
 
@@ -39,25 +33,13 @@ def run(files: Sequence[str], context: Mapping[str, Any], limit: float) -> Run:
         (Path(folder) / "pytest.ini").write_text("[pytest]\n")
         # pytest names a test by its place below the root: outside of it, two files of one name are one.
         root = os.path.commonpath([Path(file).parent for file in files])
-        command = [
-            sys.executable, "-m", "pytest", "-p", "ccci.testing.plugin", "-p", "no:cacheprovider", "-q", "--tb=short",
+        arguments = [
+            "-p", "ccci.testing.plugin", "-p", "no:cacheprovider", "-q", "--tb=short",
             "-c", str(Path(folder) / "pytest.ini"), "--rootdir", root, "--import-mode=importlib",
             "--basetemp", str(Path(folder) / "tmp"), *files,
         ]  # fmt: skip
-        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-        environment |= {"CCCI_TEST_CONTEXT": str(context_file), "PYTHONDONTWRITEBYTECODE": "1"}
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-        made = Run()
-        try:
-            raw, _ = process.communicate(timeout=limit)
-            made.returncode = process.returncode
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raw, _ = process.communicate()
-        made.output = raw.decode("utf-8", "replace")
+        more, made = {"CCCI_TEST_CONTEXT": str(context_file)}, Run()
+        made.returncode, made.output = child.run("pytest", arguments, Path(folder), more, limit)
         if results.exists():
             made.lines = list(_parsed(results.read_text().splitlines()))
         return made

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 SECRETS_FILE = "secrets.json"
+DEPS_FILE = "deps.json"  # the facts of the run's deps, which name secrets too
 SHORTEST = 6  # hiding shorter values would tear holes into ordinary words; nothing that a run generates is that short
 Span = tuple[int, int, str]  # from, to, what is shown instead
 # Where a text may have been cut. A line feed is also looked for as programs spell it in one line.
@@ -149,14 +150,17 @@ def load_secrets(run_dir: Path) -> dict[str, str]:
 
 def add_secrets(run_dir: Path, secrets: Mapping[str, str]) -> None:
     """Registers secret values for the rest of the run; others can never read the file, not even while it is written."""
-    if not secrets:
-        return
-    merged = load_secrets(run_dir) | dict(secrets)
-    partial = run_dir / f"{SECRETS_FILE}.{os.getpid()}"
+    if secrets:
+        write_private(run_dir / SECRETS_FILE, load_secrets(run_dir) | dict(secrets))
+
+
+def write_private(path: Path, data: Mapping[str, Any]) -> None:
+    """A JSON file that nobody else can read, at no moment; whole or not at all."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(merged, file)
-    partial.replace(run_dir / SECRETS_FILE)
+        json.dump(data, file)
+    partial.replace(path)
 
 
 def redactor_of(run_dir: Path) -> Redactor:
@@ -175,4 +179,5 @@ def find_leaks(run_dir: Path) -> dict[str, set[str]]:
 
 
 def _files(run_dir: Path) -> Iterable[Path]:
-    return sorted(path for path in run_dir.rglob("*") if path.is_file() and path != run_dir / SECRETS_FILE)
+    private = (run_dir / SECRETS_FILE, run_dir / DEPS_FILE)
+    return sorted(path for path in run_dir.rglob("*") if path.is_file() and path not in private)

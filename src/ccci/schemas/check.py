@@ -12,7 +12,7 @@ from typing import Any
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """The schema `recipe`, `plan` or `result`."""
+    """The schema `recipe`, `plan`, `result` …; `provides/sso` is one of a folder."""
     text = resources.files("ccci.schemas").joinpath(f"{name}.json").read_text(encoding="utf-8")
     return dict(json.loads(text))
 
@@ -22,11 +22,12 @@ def problems(name: str, data: Any) -> list[tuple[tuple[str | int, ...], str]]:
     from jsonschema import Draft202012Validator
 
     found = Draft202012Validator(schema(name)).iter_errors(data)
-    texts = [problem for error in found for problem in _explain(error)]
+    texts = [problem for error in found for problem in explain(error)]
     return sorted(texts, key=lambda problem: [str(part) for part in problem[0]])
 
 
-def _explain(error: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def explain(error: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """An error of jsonschema in our words, as `problems` gives them."""
     path = tuple(error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
         known = sorted(error.schema.get("properties", {}))

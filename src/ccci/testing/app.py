@@ -52,9 +52,11 @@ class App:
         return node.converges(self._context, limit)
 
     def secret(self, name: str) -> str:
-        """A secret that was made in this run. KeyError names those there are."""
+        """A secret that was made in this run, of a dep's own first. KeyError names those there are."""
         path = Path(self._context.run_dir) / SECRETS_FILE
         known: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+        if self._context.dep and f"{self._context.dep}.{name}" in known:
+            return known[f"{self._context.dep}.{name}"]
         if name not in known:
             raise KeyError(f"there is no secret {name!r}; this run made {', '.join(sorted(known)) or 'none'}")
         return known[name]

@@ -13,7 +13,10 @@ VARIABLE = "CCCI_TEST_CONTEXT"
 
 @dataclass(frozen=True)
 class Context:
-    """`results` is the file for what happened, one JSON object a line; `tests` are the plan's `{id, path}`."""
+    """`results` is the file for what happened, one JSON object a line; `tests` are the plan's `{id, path}`.
+
+    `dep` is the key of the dep that the app is, empty for the recipe's own; `provider` is for ccci.testing.provide.
+    """
 
     recipe: str
     domain: str
@@ -29,13 +32,24 @@ class Context:
     node: str = ""
     scope: dict[str, Any] = field(default_factory=dict)
     tests: list[dict[str, Any]] = field(default_factory=list)
+    dep: str = ""
+    provider: dict[str, Any] = field(default_factory=dict)
 
 
-def load() -> Context | None:
+def load_if_run() -> Context | None:
     """None outside a run: the plugin is silent then."""
     path = os.environ.get(VARIABLE)
-    if not path:
-        return None
+    return load(path) if path else None
+
+
+def load(path: str) -> Context:
     data = json.loads(Path(path).read_text())
     known = Context.__dataclass_fields__
     return Context(**{name: value for name, value in data.items() if name in known})
+
+
+def write_line(context: Context, line: dict[str, Any]) -> None:
+    """Adds to what happened, for ccci alone to read."""
+    descriptor = os.open(context.results, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(json.dumps(line) + "\n")

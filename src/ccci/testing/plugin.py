@@ -5,8 +5,6 @@ The module ccci_pytest loads it with `-p ccci.testing.plugin`. Outside a run it 
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -14,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from ccci.testing import deps as dep_facts
 from ccci.testing.app import App
-from ccci.testing.context import VARIABLE, Context, load
+from ccci.testing.context import VARIABLE, Context, load_if_run, write_line
 from ccci.testing.pages import AppPage, Pages
 
 EVIDENCE_LIMIT = 4000  # characters
@@ -30,7 +29,7 @@ _pages_key = pytest.StashKey[Pages]()
 
 @pytest.fixture(scope="session")
 def ccci_context() -> Context:
-    context = load()
+    context = load_if_run()
     if context is None:
         pytest.fail(f"{VARIABLE} is not set: recipe tests run inside `ccci play`", pytrace=False)
     return context
@@ -42,6 +41,12 @@ def app(ccci_context: Context, request: pytest.FixtureRequest) -> App:
     secret(name)."""
     recorder = request.config.pluginmanager.get_plugin(RECORDER)
     return App(ccci_context, recorder.journal if recorder else None)
+
+
+@pytest.fixture(scope="session")
+def deps(ccci_context: Context) -> dep_facts.Facts:
+    """What the recipe's deps provide, by their names: `deps.sso.issuer`, `deps.sso.user.password`."""
+    return dep_facts.load(ccci_context)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +79,7 @@ def fresh_context(ccci_pages: Pages) -> Callable[[], AppPage]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    context = load()
+    context = load_if_run()
     if context is not None:
         config.pluginmanager.register(Recorder(context, config.rootpath), RECORDER)
 
@@ -159,9 +164,7 @@ class Recorder:
         }  # fmt: skip
 
     def _write(self, line: dict[str, Any]) -> None:
-        descriptor = os.open(self._context.results, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(json.dumps(line) + "\n")
+        write_line(self._context, line)
 
 
 def _judged(report: pytest.TestReport) -> tuple[str, str | None, str]:

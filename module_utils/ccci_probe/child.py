@@ -1,0 +1,36 @@
+"""Runs a Python module as a process of its own, which sees little of our environment and never outlives its limit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+# What a test or a provider may see of our environment. Tokens and the like of whoever started ccci stay out of it.
+ENVIRONMENT = (
+    "PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK",
+    "CCCI_RUN_ID", "CCCI_CACHE_DIR", "CCCI_BROWSER", "DOCKER_HOST",
+)  # fmt: skip
+
+
+def run(
+    module: str, arguments: Sequence[str], folder: Path, more: Mapping[str, str], limit: float
+) -> tuple[int | None, str]:
+    """The return code of `python -m module` in `folder`, None when `limit` seconds were not enough, and what it wrote;
+    then the whole process group is killed. `more` is added to its environment."""
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        env=environment | {"PYTHONDONTWRITEBYTECODE": "1", **more}, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    try:
+        raw, _ = process.communicate(timeout=limit)
+        code: int | None = process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raw, _ = process.communicate()
+        code = None
+    return code, raw.decode("utf-8", "replace")
