@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The images of images.toml: what they are made of, what a node has of them, and how one is built.
 
-    images.py plan --archives DIR --machine x86_64    on the controller: what there is to have
+    images.py plan --archives DIR --machine x86_64 [--on-demand ID…]    on the controller: what there is to have
     images.py state --ref-inputs JSON                 on a node: what it has, {ref: {local, pushed}}
     images.py decide <{plan, state}                   on the controller: what to load, build and push
     images.py build ID --inputs HASH --wheels DIR --archive FILE    on a node
@@ -28,6 +28,7 @@ import tomllib
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ FORMAT = "1"
 # No manuals and translations; dpkg keeps the setting for what is installed on top.
 SLIM = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info", "lintian")]
 CACHES = shutil.ignore_patterns("__pycache__")
+# What the controller trusts, beside images/ on a node: for builds that fetch from the registry of a language. No input
+# of an image, since only its build stage sees it.
+CA_BUNDLE = "ca-certificates.crt"
+BUILD_LIMIT = 2400  # seconds for one `docker build`: a compiler on a small and busy machine
 # Builders differ in what `docker save` gives afterwards (BuildKit adds attestations); the classic one is everywhere.
 DOCKER_ENV = {**os.environ, "DOCKER_BUILDKIT": "0"}
 
@@ -72,14 +77,19 @@ def context_files(folder: Path) -> list[Path]:
     return [path for path in found if "__pycache__" not in path.parts and path.suffix != ".pyc"]
 
 
-def plan(archives: Path, machine: str) -> list[dict[str, Any]]:
-    """What there is to have, bases first; `archived` says whether the controller's cache holds it already."""
+def plan(archives: Path, machine: str, on_demand: Collection[str] = ()) -> list[dict[str, Any]]:
+    """What there is to have, bases first; `archived` says whether the controller's cache holds it already.
+
+    Of the images that are made on demand, those whose ids `on_demand` names.
+    """
     planned = []
     for image in read_images().values():
+        if image.get("on_demand") and image["id"] not in on_demand:
+            continue
         archive = archive_name(image, machine)
         keys = {key: image.get(key, "") for key in ("id", "name", "ref", "inputs", "base", "wheel")}
-        push = image.get("push", False)
-        planned.append({**keys, "push": push, "archive": archive, "archived": (archives / archive).is_file()})
+        flags = {key: image.get(key, False) for key in ("push", "on_demand")}
+        planned.append({**keys, **flags, "archive": archive, "archived": (archives / archive).is_file()})
     return planned
 
 
@@ -96,7 +106,10 @@ def state(wanted: dict[str, str]) -> dict[str, dict[str, bool]]:
 
 
 def decide(planned: list[dict[str, Any]], has: dict[str, dict[str, bool]]) -> dict[str, Any]:
-    """What has to be done, in this order: load, bases, build, push. A base is only wanted where it is built upon."""
+    """What has to be done, in this order: load, bases, build (all at once), build_alone (one by one), push.
+
+    A base is only wanted where it is built upon.
+    """
     leaves = [image for image in planned if image["base"] or image["wheel"]]
     gone = [image for image in leaves if not any(has[image["ref"]][place] for place in ("local", "pushed"))]
     build = [image for image in gone if not image["archived"]]
@@ -105,7 +118,8 @@ def decide(planned: list[dict[str, Any]], has: dict[str, dict[str, bool]]) -> di
     return {
         "load": [image for image in bases + gone if image["archived"]],
         "bases": [image for image in bases if not image["archived"]],
-        "build": build,
+        "build": [image for image in build if not image["on_demand"]],
+        "build_alone": [image for image in build if image["on_demand"]],
         "push": [image for image in leaves if image["push"] and not has[image["ref"]]["pushed"]],
         "registry": next(image for image in planned if image["name"] == "registry"),
     }
@@ -192,11 +206,13 @@ def make_derived(image: dict[str, Any], folder: Path, wheels: Path) -> None:
         shutil.copytree(EMBEDDED / source, folder / target, dirs_exist_ok=True, ignore=CACHES)
     if image.get("wheel"):
         unpack_wheel(image["wheel"], wheels, folder)
+    if image.get("on_demand"):
+        shutil.copy(EMBEDDED / CA_BUNDLE, folder)
     command = ["docker", "build", "--quiet", "--tag", image["ref"], "--label", f"{LABEL}={image['inputs']}"]
     if image.get("base"):
         base = read_images()[image["base"]]
         command += ["--build-arg", f"BASE={base['ref']}", "--build-arg", f"VERSION={image['tag']}"]
-    run([*command, str(folder)], 900)
+    run([*command, str(folder)], BUILD_LIMIT)
 
 
 def unpack_wheel(requirement: str, wheels: Path, folder: Path) -> None:
@@ -252,6 +268,7 @@ def main() -> None:
     verb = verbs.add_parser("plan")
     verb.add_argument("--archives", type=Path, required=True)
     verb.add_argument("--machine", required=True)
+    verb.add_argument("--on-demand", nargs="*", default=[])
     verb = verbs.add_parser("state")
     verb.add_argument("--ref-inputs", type=json.loads, required=True)
     verb = verbs.add_parser("build")
@@ -269,7 +286,7 @@ def main() -> None:
     verbs.add_parser("decide")
     given = parser.parse_args()
     if given.verb == "plan":
-        json.dump(plan(given.archives, given.machine), sys.stdout)
+        json.dump(plan(given.archives, given.machine, given.on_demand), sys.stdout)
     elif given.verb == "state":
         json.dump(state(given.ref_inputs), sys.stdout)
     elif given.verb == "build":

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +39,12 @@ CHANGES = (
 
 @dataclass(frozen=True)
 class State:
-    """`missing` says why the node does not count as set up; None when it does."""
+    """`missing` says why the node does not count as set up; None when it does. `images`: ids of the large images, made
+    on demand, that it shall have."""
 
     node: inventory.Node
     missing: str | None
+    images: tuple[str, ...] = ()
 
 
 def fingerprint(project: Path = paths.PROJECT) -> str:
@@ -52,24 +56,41 @@ def fingerprint(project: Path = paths.PROJECT) -> str:
     return digest.hexdigest()
 
 
-def state(settings: Settings) -> State:
-    """What is known here about the chosen node. UsageError when the inventory has no such node."""
+def images_on_demand(recipes: Iterable[str], project: Path = paths.PROJECT) -> set[str]:
+    """Ids of the large images that these recipes of the embedded catalogue name in any of their versions."""
+    entries = tomllib.loads((project / "embedded/images/images.toml").read_text())["image"]
+    ids = {f"{entry['name']}:{entry['tag']}" for entry in entries if entry.get("on_demand")}
+    folders = [project / "embedded/recipes" / recipe for recipe in recipes]
+    text = "\n".join(path.read_text() for folder in folders for path in folder.rglob("*") if path.is_file())
+    return {name for name in ids if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text)}
+
+
+def state(settings: Settings, recipes: Iterable[str] = ()) -> State:
+    """What is known here about the chosen node, on which `recipes` shall be played. UsageError when the inventory has
+    no such node."""
     node = inventory.chosen(settings.inventory, settings.node)
     if settings.platform != EMBEDDED:
         return State(node, None)  # its operators set it up; the run's first task checks the node itself
+    wanted = images_on_demand(recipes)
     stamp = paths.node_facts_dir(node.name) / STAMP
     try:
         known = json.loads(stamp.read_text())
     except (OSError, ValueError):
-        return State(node, "it was never set up from here")
+        return State(node, "it was never set up from here", tuple(sorted(wanted)))
+    had = set(known.get("images", []))
+    images = tuple(sorted(wanted | had))
     if known.get("fingerprint") != fingerprint():
-        return State(node, "the sources of its set-up changed since")
+        return State(node, "the sources of its set-up changed since", images)
+    if wanted - had:
+        return State(
+            node, f"it lacks the images {', '.join(sorted(wanted - had))}, which take minutes to build", images
+        )
     if node.local:
-        return State(node, None if _ask_docker("/_ping") is not None else "its Docker does not answer")
+        return State(node, None if _ask_docker("/_ping") is not None else "its Docker does not answer", images)
     if node.container:
         running = ((_ask_docker(f"/containers/{node.container}/json") or {}).get("State") or {}).get("Running")
-        return State(node, None if running else f"its container {node.container} does not run")
-    return State(node, None)
+        return State(node, None if running else f"its container {node.container} does not run", images)
+    return State(node, None, images)
 
 
 def _ask_docker(path: str) -> Any:
@@ -82,15 +103,16 @@ def _ask_docker(path: str) -> Any:
         return None
 
 
-def ensure(settings: Settings, assume_yes: bool) -> None:
-    """Sets the node up when it is not; asks on a terminal, and without one wants --yes (UsageError otherwise)."""
-    found = state(settings)
+def ensure(settings: Settings, assume_yes: bool, recipes: Iterable[str] = ()) -> None:
+    """Sets the node up for `recipes` when it is not; asks on a terminal, and without one wants --yes (UsageError
+    otherwise)."""
+    found = state(settings, recipes)
     if found.missing is None:
         return
     sys.stderr.write(explanation(found, settings))
     if not assume_yes:
         _ask(found)
-    set_up(settings, found.node)
+    set_up(settings, found)
 
 
 def bootstrap(settings: Settings, assume_yes: bool, check: bool = False) -> None:
@@ -99,7 +121,7 @@ def bootstrap(settings: Settings, assume_yes: bool, check: bool = False) -> None
     sys.stderr.write(explanation(found, settings))
     if not assume_yes and not check:
         _ask(found)
-    set_up(settings, found.node, check)
+    set_up(settings, found, check)
 
 
 def explanation(found: State, settings: Settings) -> str:
@@ -116,14 +138,15 @@ def explanation(found: State, settings: Settings) -> str:
     )
 
 
-def set_up(settings: Settings, node: inventory.Node, check: bool = False) -> None:
+def set_up(settings: Settings, found: State, check: bool = False) -> None:
     """Runs playbooks/bootstrap.yml on the node, with its tasks on stderr. InfrastructureError when it fails."""
     from ccci.engine import life
 
+    node = found.node
     began = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     folder = paths.cache_dir() / "bootstrap" / f"{began}-{node.name}-{os.getpid()}"
     folder.mkdir(parents=True, mode=0o700)
-    variables = {"ccci_bootstrap_fingerprint": fingerprint()}
+    variables = {"ccci_bootstrap_fingerprint": fingerprint(), "ccci_on_demand_images": " ".join(found.images)}
     progress = Progress(sys.stderr)
     options = ["--check"] if check else []
     limit = f"{node.name},ccci_controller"

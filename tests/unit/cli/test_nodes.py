@@ -70,6 +70,34 @@ def test_a_node_counts_as_set_up_by_its_stamp_and_a_docker_that_answers(world, m
     assert bootstrap.state(settings).missing is None
 
 
+def test_large_images_are_those_that_a_recipe_names_in_any_version(tmp_path):
+    toml = tmp_path / "embedded/images/images.toml"
+    toml.parent.mkdir(parents=True)
+    entries = [("big", "1.0", True), ("big", "1.1", True), ("big", "1.10", True), ("not-big", "1.1", True),
+               ("small", "1.0", False)]  # fmt: skip
+    toml.write_text("".join(
+        f'[[image]]\nname = "{name}"\ntag = "{tag}"\non_demand = {str(flag).lower()}\n' for name, tag, flag in entries
+    ))  # fmt: skip
+    recipe = tmp_path / "embedded/recipes/shop"
+    recipe.mkdir(parents=True)
+    (recipe / "compose.yml").write_text("image: 127.0.0.1:5000/ccci/big:1.0\nimage: 127.0.0.1:5000/ccci/small:1.0\n")
+    (recipe / "history.yml").write_text('"big:1.0": "big:1.10"\n')
+    assert bootstrap.images_on_demand(["shop", "elsewhere"], tmp_path) == {"big:1.0", "big:1.10"}
+    assert bootstrap.images_on_demand([], tmp_path) == set()
+
+
+def test_a_node_that_lacks_images_of_a_recipe_is_set_up_for_it_and_keeps_those_of_others(world, monkeypatch):
+    monkeypatch.setattr(bootstrap, "_ask_docker", lambda path: "OK")
+    monkeypatch.setattr(bootstrap, "images_on_demand", lambda recipes: {f"{recipe}:1" for recipe in recipes})
+    stamp = paths.node_facts_dir("here") / bootstrap.STAMP
+    stamp.parent.mkdir(parents=True)
+    stamp.write_text(json.dumps({"fingerprint": bootstrap.fingerprint(), "images": ["forge:1"]}))
+    assert bootstrap.state(world.settings(), ["forge"]).missing is None
+    found = bootstrap.state(world.settings(), ["forge", "shop"])
+    assert found.missing == "it lacks the images shop:1, which take minutes to build"
+    assert found.images == ("forge:1", "shop:1")
+
+
 def test_a_fleet_is_set_up_by_its_operators(world):
     world.configure("ccci_platform: production\n")
     assert bootstrap.state(world.settings(node="there")).missing is None

@@ -64,6 +64,22 @@ def test_a_bare_machine_builds_bases_first_and_everything_on_them(images: Module
     assert "traefik:3.7.15" not in ids(todo["push"])
 
 
+def test_large_images_are_made_on_demand_and_apart_from_the_others(images: ModuleType, tmp_path: Path) -> None:
+    assert not any(image["on_demand"] for image in planned(images, tmp_path))
+    plan = images.plan(tmp_path, "x86_64", ["mariadb:10.11", "gone:1.0"])
+    todo = images.decide(plan, state(plan))
+    assert ids(todo["build_alone"]) == ["mariadb:10.11"]
+    assert "nginx:1.22.1" in ids(todo["build"])
+    assert "mariadb:10.11" not in ids(todo["build"])
+    assert "mariadb:10.11" in ids(todo["push"])
+
+
+def test_what_the_controller_trusts_is_no_input(images: ModuleType, tmp_path: Path) -> None:
+    before = inputs(images)
+    (tmp_path / "embedded" / images.CA_BUNDLE).write_text("other")
+    assert changed(images, before) == set()
+
+
 def test_a_complete_node_has_nothing_to_do(images: ModuleType, tmp_path: Path) -> None:
     plan = planned(images, tmp_path)
     pushed = {image["id"] for image in plan if image["push"]}
