@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ccci.errors import UsageError
+from ccci.plan import dep_plan, needs, parts
 from ccci.plan.expected import HOOK_TIERS, Shape, expected
 from ccci.plan.load import OVERLAY, Materials, Request, load
 from ccci.plan.markers import Marker, choose_marker
 from ccci.plan.recipe_settings import Probe
 from ccci.plan.stack import Stack, trusted_labels
+from ccci.plan.tests_discovery import RecipeTest
 from ccci.plan.tiers import ALL, run_tags
 from ccci.schemas import check
 from ccci.settings import Settings
 
 SCHEMA = "ccci/plan/1"
-SERVER = "default"
-NODE_RUNS = "/var/lib/ccci/runs"
 OTHER_LIMIT = 600  # seconds, of steps whose limit no setting gives: the default of ccci.actions
 LEASE_MARGIN = 120  # seconds
 Plan = dict[str, Any]
@@ -53,7 +53,10 @@ def plan_of(materials: Materials) -> Plan:
         page=materials.recipe.health.kind == "http",
         health_from_install=judged_at_install,
         tests=tuple(test.id for test in tests),
+        deps=dep_plan.shapes(materials),
+        login=materials.recipe.login is not None,
     )
+    scope = _scope(materials)
     overlay = materials.tests_dir / OVERLAY if materials.tests_dir else None
     plan: Plan = {
         "schema": SCHEMA,
@@ -70,9 +73,12 @@ def plan_of(materials: Materials) -> Plan:
         "recipe": {"name": materials.request.recipe, "tests_dir": _text(materials.tests_dir)},
         "source": {"url": materials.mirror.url, "bundle": str(materials.run_dir / "recipe.bundle")},
         "base": _base(materials),
-        "head": {**dataclasses.asdict(materials.head), "subject": printable(materials.head.subject)},
-        "app": {"domain": materials.domain, "stack": materials.stack, "server": SERVER},
-        "scope": _scope(materials),
+        "head": parts.head(materials.head),
+        "app": {"domain": materials.domain, "stack": materials.stack, "server": parts.SERVER},
+        "scope": scope,
+        "deps": dep_plan.entries(materials, scope),
+        "inside": dep_plan.inside(materials),
+        "login": dep_plan.login(materials),
         **_app(materials),
         "overlay": str(overlay) if overlay and overlay.is_file() else None,
         **_checks(materials, ready, judged_at_install),
@@ -82,12 +88,12 @@ def plan_of(materials: Materials) -> Plan:
             "not_applicable": materials.recipe.backup_not_applicable,
         },
         "timeouts": dataclasses.asdict(materials.recipe.timeouts),
-        "resources": {"memory": materials.recipe.memory, "disk": materials.recipe.disk},
-        "tests": [{"id": test.id, "kind": test.kind, "path": test.path, "from": test.since} for test in tests],
+        "resources": _resources(materials),
+        "tests": [_test(test, materials) for test in tests],
         "hooks": hooks,
         "untrusted_tests": []
         if materials.pr_tests_trusted
-        else [printable(path).replace("\n", "�") for path in sorted(materials.pr_files)],
+        else [parts.printable(path).replace("\n", "�") for path in sorted(materials.pr_files)],
         "expected": [item.to_json() for item in expected(shape)],
         "not_planned": not_planned,
         "policy": {
@@ -163,91 +169,62 @@ def _base(materials: Materials) -> dict[str, Any] | None:
 
 def _scope(materials: Materials) -> dict[str, Any]:
     """What belongs to the run on the node. `lease`: the longest silence of a healthy run, in seconds."""
-    app = {
-        "name": "app", "recipe": materials.request.recipe, "domain": materials.domain, "stack": materials.stack,
-    }  # fmt: skip
-    limits = materials.recipe.timeouts
-    silences = [*dataclasses.asdict(limits).values(), silence(materials.recipe.ready, limits.deploy)]
-    silences += [silence(probes, limits.upgrade) for probes in (materials.recipe.ready, materials.recipe.pre_upgrade)]
+    recipes = [materials.recipe, *(dep.needed.settings for dep in materials.deps)]
+    silences = [seconds for recipe in recipes for seconds in parts.longest_silences(recipe)]
     return {
         "run": materials.run_id,
         "recipe": materials.request.recipe,
         "domain": materials.domain,
         "stack": materials.stack,
-        "node_dir": f"{NODE_RUNS}/{materials.run_id}",
-        "server": SERVER,
-        "apps": [app],
+        "node_dir": f"{parts.NODE_RUNS}/{materials.run_id}",
+        "server": parts.SERVER,
+        "apps": dep_plan.apps(materials),
         "lease": max(OTHER_LIMIT, *silences) + LEASE_MARGIN,
-        "deploys": 1,
+        "deploys": 1 + len(materials.deps),
     }
 
 
-def silence(probes: Sequence[Probe], limit: int) -> int:
-    """The longest that a list of probes may take, in seconds. Those of one kind share `limit`, own limits add to it."""
-    kinds = [
-        [probe for probe in probes if probe.url], [probe for probe in probes if probe.tcp is not None],
-        [probe for probe in probes if probe.command],
-    ]  # fmt: skip
-    shared = sum(limit for kind in kinds if any(probe.within is None for probe in kind))
-    return shared + sum(probe.within or 0 for probe in probes)
+def _resources(materials: Materials) -> dict[str, int | None]:
+    """What all apps of the run need together, for they run at once."""
+    recipes = [materials.recipe, *(dep.needed.settings for dep in materials.deps)]
+    return {
+        "memory": dep_plan.summed([recipe.memory for recipe in recipes]),
+        "disk": dep_plan.summed([recipe.disk for recipe in recipes]),
+    }
 
 
 def _app(materials: Materials) -> dict[str, Any]:
-    recipe, renderer = materials.recipe, materials.renderer
-    chosen = dict(materials.request.env)
+    recipe = materials.recipe
     return {
-        "env": renderer.data(recipe.env, recipe.place("env")) | chosen,
-        "env_from_upgrade": renderer.data(recipe.env_from_upgrade, recipe.place("env_from_upgrade")) | chosen,
+        "env": dict(materials.env.known),
+        "env_from_upgrade": dict(materials.env_from_upgrade.known),
+        "late_env": dict(materials.env.late),
+        "late_env_from_upgrade": dict(materials.env_from_upgrade.late),
         "compose_files": list(recipe.compose_files) if recipe.compose_files else None,
         "secrets": {name: dict(secret) for name, secret in recipe.secrets.items()},
     }
 
 
 def _checks(materials: Materials, ready: list[Probe], judged_at_install: bool) -> dict[str, Any]:
-    recipe, renderer = materials.recipe, materials.renderer
-    health = dataclasses.asdict(recipe.health)
-    health["from"] = health.pop("since")
-    health["judged_at_install"] = judged_at_install
-    health["status"] = list(recipe.health.status)
-    if recipe.health.host:
-        health["host"] = renderer.text(recipe.health.host, recipe.place("health", "host"))
+    recipe = materials.recipe
+    app = parts.App(recipe, materials.renderer, materials.domain, _stacks(materials))
     return {
-        "health": health,
+        "health": parts.health(app, judged_at_install),
         "ready": {
-            "install": [_probe(materials, probe, "ready", recipe.ready.index(probe)) for probe in ready],
-            "head": [_probe(materials, probe, "ready", index) for index, probe in enumerate(recipe.ready)],
+            "install": [parts.probe(app, probe, "ready", recipe.ready.index(probe)) for probe in ready],
+            "head": [parts.probe(app, probe, "ready", index) for index, probe in enumerate(recipe.ready)],
         },
         "gates": {
             "pre_upgrade": [
-                _probe(materials, probe, "gates", "pre_upgrade", index)
-                for index, probe in enumerate(recipe.pre_upgrade)
+                parts.probe(app, probe, "gates", "pre_upgrade", index) for index, probe in enumerate(recipe.pre_upgrade)
             ]
         },
     }
 
 
-def _probe(materials: Materials, probe: Probe, *path: str | int) -> dict[str, Any]:
-    """A check in the shape of its module: what the file does not say is left out. UsageError for a command in a service
-    that neither version has."""
-    place, render = materials.recipe.place(*path), materials.renderer
-    written: dict[str, Any] = {"successes": probe.successes, "within": probe.within}
-    if probe.tcp is not None:
-        host = render.text(probe.tcp["host"], place) if "host" in probe.tcp else materials.domain
-        written |= {"host": host, "port": probe.tcp["port"]}
-    elif probe.command:
-        known = sorted({service.name for stack in _stacks(materials) for service in stack.services})
-        if known and probe.service not in known:
-            raise UsageError(
-                f"{place}: the recipe has no service {probe.service!r}", expected=f"one of {', '.join(known)}"
-            )
-        argv = render.data(list(probe.command), place)
-        written |= {"service": probe.service, "argv": argv, "stdout_contains": probe.stdout}
-    else:
-        written |= {
-            "url": render.text(probe.url or "", place), "status": list(probe.status), "json": probe.json,
-            "text": probe.text, "content_type": probe.content_type,
-        }  # fmt: skip
-    return {name: value for name, value in written.items() if value is not None}
+def _test(test: RecipeTest, materials: Materials) -> dict[str, Any]:
+    names = needs.needs(test.uses, [dep.name for dep in materials.recipe.deps], test.place.rpartition(":")[0])
+    return {"id": test.id, "kind": test.kind, "path": test.path, "from": test.since, "needs": list(names)}
 
 
 def _notes(materials: Materials, left_out: list[Probe]) -> list[str]:
@@ -255,18 +232,12 @@ def _notes(materials: Materials, left_out: list[Probe]) -> list[str]:
     notes: list[str] = []
     for name, side in (("base", materials.base_side), ("head", materials.head_side)):
         if side is not None and side.problem:
-            notes.append(f"{name}: {printable(side.problem)}")
+            notes.append(f"{name}: {parts.printable(side.problem)}")
     base = materials.base.version if materials.base else None
     notes += [f"{probe.told()} is not asked of the base version {base}" for probe in left_out]
     if materials.tests_dir is None:
         notes.append(f"no folder recipe_tests/{materials.request.recipe}: generic assertions only, no functional test")
     return notes
-
-
-def printable(text: str) -> str:
-    """A stranger's text without what a terminal would obey and without bytes that are no text."""
-    readable = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(character if character.isprintable() or character == "\n" else "�" for character in readable)
 
 
 def _text(path: Path | None) -> str | None:

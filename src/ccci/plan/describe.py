@@ -19,6 +19,7 @@ def describe(plan: dict[str, Any]) -> list[str]:
         f"  node      {plan['run']['node']} of {plan['run']['inventory']}",
         f"  marker    {marker['kind']}: {marker['reason']}",
         f"  folder    {plan['recipe']['tests_dir'] or 'none'}",
+        *_deps(plan),
         "",
     ]
     for tier in TIERS:
@@ -29,6 +30,16 @@ def describe(plan: dict[str, Any]) -> list[str]:
     if plan["notes"]:
         lines += ["", "Note:", *(f"  {note}" for note in plan["notes"])]
     return lines
+
+
+def _deps(plan: dict[str, Any]) -> Iterator[str]:
+    """A line each, in the order of the deploys."""
+    for index, dep in enumerate(plan["deps"]):
+        head, label = dep["head"], "deps" if index == 0 else ""
+        needs = f" (needs {', '.join(dep['needs'])})" if dep["needs"] else ""
+        parent = "" if dep["parent"] == "app" else f", for {dep['parent']}"
+        where = f"https://{dep['app']['domain']}"
+        yield f"  {label:<9} {dep['key']}: {dep['recipe']['name']} {head['version']}, {where}{parent}{needs}"
 
 
 def _tier(plan: dict[str, Any], tier: str) -> Iterator[str]:

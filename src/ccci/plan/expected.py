@@ -12,25 +12,40 @@ OPERATION, ASSERTION = "operation", "assertion"
 
 @dataclass(frozen=True)
 class Expected:
-    """One id. `also_for` names the tiers that need this operation although it belongs to another one."""
+    """One id. `also_for` names the tiers that need this operation although it belongs to another one; `dep` is the key
+    of the dep that it speaks about."""
 
     id: str
     kind: str
     title: str
     also_for: tuple[str, ...] = ()
+    dep: str | None = None
 
     @property
     def tier(self) -> str:
         return self.id.partition(".")[0]
 
     def to_json(self) -> dict[str, str]:
-        return {"id": self.id, "tier": self.tier, "kind": self.kind, "title": self.title}
+        of_dep = {"dep": self.dep} if self.dep else {}
+        return {"id": self.id, "tier": self.tier, "kind": self.kind, "title": self.title, **of_dep}
+
+
+@dataclass(frozen=True)
+class DepShape:
+    """A dep, for its ids: `level` as in plan.deps; `told` names it in titles."""
+
+    key: str
+    level: int
+    told: str
+    pre_install: bool = False
+    ready: bool = False
 
 
 @dataclass(frozen=True)
 class Shape:
     """What decides which ids there are. `unplanned` are tiers that cannot or shall not be judged at all. `ready` are
-    probes of the version that is installed first, `ready_head` those of the ref under test."""
+    probes of the version that is installed first, `ready_head` those of the ref under test. `deps` are in the order of
+    their deploys; `login`: a person logs in through one of them."""
 
     tags: tuple[str, ...] = ("all",)
     unplanned: tuple[str, ...] = ()
@@ -42,6 +57,8 @@ class Shape:
     page: bool = True
     health_from_install: bool = True
     tests: tuple[str, ...] = ()
+    deps: tuple[DepShape, ...] = ()
+    login: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,7 @@ _GENERIC = (
     Expected("install.certificate", ASSERTION, "The TLS certificate is for the app's domain"),
     Expected("install.ready", OPERATION, "The ready probes hold", _EVERY_LATER),
     Expected("install.page", ASSERTION, "A browser shows the page"),
+    Expected("install.login", ASSERTION, "A person logs in, and out again"),
     Expected("upgrade.marker_seeded", OPERATION, "The marker is written", ("backup", "restore")),
     Expected("upgrade.gates", OPERATION, "The gates before the upgrade are open"),
     Expected("upgrade.pre_upgrade", OPERATION, "The hook pre_upgrade ran"),
@@ -81,6 +99,7 @@ _GENERIC = (
     Expected("upgrade.secrets_kept", ASSERTION, "The secrets are the same as before"),
     Expected("upgrade.marker_survived", ASSERTION, "The marker survived the upgrade"),
     Expected("upgrade.health", ASSERTION, "The app answers its health check after the upgrade"),
+    Expected("upgrade.login", ASSERTION, "A person logs in after the upgrade"),
     Expected("backup.pre_backup", OPERATION, "The hook pre_backup ran", ("restore",)),
     Expected("backup.marker_present", ASSERTION, "The marker is there before the backup"),
     Expected("backup.survey", OPERATION, "At least one service is backed up", ("restore",)),
@@ -94,12 +113,28 @@ _GENERIC = (
     Expected("restore.ready", ASSERTION, "The ready probes hold after the restore"),
     Expected("restore.marker_back", ASSERTION, "The backed-up marker is back"),
     Expected("restore.health", ASSERTION, "The app answers its health check after the restore"),
+    Expected("restore.login", ASSERTION, "A person logs in after the restore"),
     Expected("restore.write_ready", ASSERTION, "The app's data can be written again"),
     Expected("custom.setup_custom", OPERATION, "The hook setup_custom ran"),
     Expected("teardown.removed", OPERATION, "Nothing of the run is left on the node"),
     Expected("teardown.deploy_count", ASSERTION, "The app was deployed exactly once"),
     Expected("teardown.no_secret_leak", ASSERTION, "No secret can be read in the run's files"),
 )
+# Of each dep, as <tier>.<key>.<name>. Here without the key, and with {} for its name in titles.
+_OF_DEP = (
+    Expected("prepare.compose_valid", OPERATION, "{}: the compose files are valid"),
+    Expected("prepare.policy", OPERATION, "{}: the compose files ask for nothing forbidden"),
+    Expected("prepare.images_pulled", OPERATION, "{}: every image can be pulled"),
+    Expected("install.pre_install", OPERATION, "{}: the hook pre_install ran", _EVERY_LATER),
+    Expected("install.deploy", OPERATION, "{}: the app is deployed", _EVERY_LATER),
+    Expected("install.converged", OPERATION, "{}: all services have converged", _EVERY_LATER),
+    Expected("install.no_restart_loop", ASSERTION, "{}: no service restarts again and again"),
+    Expected("install.health", OPERATION, "{}: the app answers its health check", _EVERY_LATER),
+    Expected("install.ready", OPERATION, "{}: the ready probes hold", _EVERY_LATER),
+    Expected("install.provided", OPERATION, "{}: it provides what the recipe needs", _EVERY_LATER),
+)
+_DEPLOYED_FIRST = ("install.pre_install", "install.deploy")  # of all deps of a level, before the level is judged
+_AFTER_LEVEL_0 = "prepare.images_pulled"  # pulled while the first deps boot
 # The id of a hook is <tier>.<hook>.
 HOOK_TIERS = {
     "pre_install": "install", "pre_upgrade": "upgrade", "pre_backup": "backup", "pre_restore": "restore",
@@ -115,11 +150,52 @@ def expected(shape: Shape) -> list[Expected | ExpectedTest]:
     """Every id of the run, in the order of its life. A tier that was not asked for gives only the operations that
     another one needs; its assertions are not expected."""
     wanted = [tier for tier in requested(shape.tags) if tier not in shape.unplanned]
-    chosen: list[Expected | ExpectedTest] = [item for item in _GENERIC if _applies(item, shape, wanted)]
+    chosen: list[Expected | ExpectedTest] = [
+        item for item in _with_deps(shape) if _applies(item, shape) and _is_due(item, wanted)
+    ]
     if "custom" in wanted:
         last = next(index for index, item in enumerate(chosen) if isinstance(item, Expected) and item.tier == TIERS[-1])
         chosen[last:last] = [ExpectedTest(test) for test in shape.tests]
     return chosen
+
+
+def _with_deps(shape: Shape) -> list[Expected]:
+    """The generic ids and those of the deps, where the life comes to them: the app's images are pulled while the first
+    deps boot, and its own deploy comes last."""
+    if not shape.deps:
+        return list(_GENERIC)
+    prepared = [item for dep in shape.deps for item in of_dep(dep) if item.tier == "prepare"]
+    levels: list[Expected] = []
+    for level in sorted({dep.level for dep in shape.deps}):
+        items = [item for dep in shape.deps if dep.level == level for item in of_dep(dep) if item.tier == "install"]
+        first = [item for item in items if _without_key(item.id) in _DEPLOYED_FIRST]
+        levels += first
+        if level == 0:
+            levels += [item for item in _GENERIC if item.id == _AFTER_LEVEL_0]
+        levels += [item for item in items if item not in first]
+    own = [item for item in _GENERIC if item.id != _AFTER_LEVEL_0]
+    before = [item for item in own if item.tier == "prepare"]
+    return [*before, *prepared, *levels, *own[len(before) :]]
+
+
+def of_dep(dep: DepShape) -> list[Expected]:
+    """The ids of one dep: `install.sso.deploy`."""
+    optional = {"install.pre_install": dep.pre_install, "install.ready": dep.ready}
+    return [
+        Expected(_with_key(item.id, dep.key), item.kind, item.title.format(dep.told), item.also_for, dep.key)
+        for item in _OF_DEP
+        if optional.get(item.id, True)
+    ]
+
+
+def _with_key(identifier: str, key: str) -> str:
+    tier, _, rest = identifier.partition(".")
+    return f"{tier}.{key}.{rest}"
+
+
+def _without_key(identifier: str) -> str:
+    tier, _, rest = identifier.partition(".")
+    return f"{tier}.{rest.rpartition('.')[2]}"
 
 
 def generic_ids() -> frozenset[str]:
@@ -127,7 +203,13 @@ def generic_ids() -> frozenset[str]:
     return frozenset(item.id for item in _GENERIC)
 
 
-def _applies(item: Expected, shape: Shape, wanted: Sequence[str]) -> bool:
+def _is_due(item: Expected, wanted: Sequence[str]) -> bool:
+    return item.tier in wanted or any(tier in wanted for tier in item.also_for)
+
+
+def _applies(item: Expected, shape: Shape) -> bool:
+    if item.dep is not None:
+        return True
     if not shape.marker and item.id in MARKER_IDS:
         return False
     optional = {
@@ -135,16 +217,20 @@ def _applies(item: Expected, shape: Shape, wanted: Sequence[str]) -> bool:
         "install.page": shape.page and shape.health_from_install,
         "install.certificate": shape.page,
         "install.health": shape.health_from_install,
+        "install.login": shape.login,
         "upgrade.gates": shape.gates,
         "upgrade.ready": shape.ready_head,
+        "upgrade.login": shape.login,
         "restore.ready": shape.ready_head,
+        "restore.login": shape.login,
         **{f"{tier}.{hook}": hook in shape.hooks for hook, tier in HOOK_TIERS.items()},
     }
-    if not optional.get(item.id, True):
-        return False
-    return item.tier in wanted or any(tier in wanted for tier in item.also_for)
+    return optional.get(item.id, True)
 
 
 def needed_for(identifier: str) -> tuple[str, ...]:
     """The other tiers that need an operation: what `--tags` of a plain ansible-playbook makes run as well."""
-    return next((item.also_for for item in _GENERIC if item.id == identifier), ())
+    own = next((item.also_for for item in _GENERIC if item.id == identifier), None)
+    if own is not None or identifier.count(".") != 2:
+        return own or ()
+    return next((item.also_for for item in _OF_DEP if item.id == _without_key(identifier)), ())

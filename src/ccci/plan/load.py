@@ -6,17 +6,20 @@ Everything is read here, once; `build.plan_of` only decides.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ccci import paths
 from ccci.errors import InfrastructureError, UsageError
 from ccci.plan import domains
+from ccci.plan.dep_settings import APP
+from ccci.plan.deps import Needed, resolve
 from ccci.plan.recipe_settings import NEWEST, RecipeSettings, load_recipe_settings
 from ccci.plan.stack import Stack, read_side
-from ccci.plan.templates import Renderer
+from ccci.plan.templates import Env, Renderer
 from ccci.plan.tests_discovery import RecipeTest, discover_hooks, discover_tests, tests_of
 from ccci.settings import Settings
 from ccci.source.catalogue import check_name, open_mirror
@@ -24,6 +27,7 @@ from ccci.source.git import TooMuch
 from ccci.source.mirror import Mirror, Selector
 from ccci.source.versions import Base, Head, pick_base
 
+EMBEDDED = "embedded"  # the inventory's ccci_platform
 OVERLAY = "compose.ccci.yml"
 PR_TESTS = ".ccci/tests"
 PR_TESTS_DIR = "pr_tests"  # in the run's folder
@@ -51,6 +55,21 @@ class Side:
 
 
 @dataclass(frozen=True)
+class DepMaterials:
+    """What decides the entry of one dep in plan.deps. Its newest published version is what is deployed."""
+
+    needed: Needed
+    mirror: Mirror
+    head: Head
+    domain: str
+    stack: str
+    side: Side
+    renderer: Renderer
+    env: Env
+    hooks: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Materials:
     """Everything that decides a plan. `pr_files` are the tests that the ref carries: `{path in the recipe: text}`."""
 
@@ -72,8 +91,11 @@ class Materials:
     head_side: Side
     base_side: Side | None
     renderer: Renderer
+    env: Env
+    env_from_upgrade: Env
     pr_files: Mapping[str, str]
     pr_tests_trusted: bool
+    deps: tuple[DepMaterials, ...] = ()
 
 
 def load(request: Request, settings: Settings, now: datetime | None = None) -> Materials:
@@ -83,9 +105,12 @@ def load(request: Request, settings: Settings, now: datetime | None = None) -> M
     folder = paths.RECIPE_TESTS / request.recipe
     tests_dir = folder if folder.is_dir() else None
     recipe = load_recipe_settings(tests_dir)
+    _demand_platform(request.recipe, recipe, settings)
+    needed = resolve(request.recipe, recipe)
+    for one in needed:
+        _demand_platform(one.dep.recipe, one.settings, settings, f"{one.place}: ")
     tests = discover_tests(request.recipe, tests_dir)
-    marker_files = [(recipe.marker or {}).get(key, "") for key in ("seed", "check", "destroy")]
-    hooks = discover_hooks(tests_dir, also=marker_files)
+    hooks = discover_hooks(tests_dir, also=_marker_files(recipe))
 
     mirror = open_mirror(request.recipe, settings.recipe_url, settings.source)
     head = mirror.resolve(request.selector)
@@ -101,24 +126,20 @@ def load(request: Request, settings: Settings, now: datetime | None = None) -> M
     domain = domains.app_domain(prefix, settings.wildcard_domain)
     stack = domains.stack_name(domain)
     created, run_id, run_dir = _run_of(prefix, now or datetime.now(UTC))
-    renderer = Renderer(
-        {
-            "domain": domain,
-            "stack": stack,
-            "run": {
-                "id": run_id, "recipe": request.recipe, "pr": head.pr or "", "commit": head.commit,
-                "version": head.version or "",
-            },
-        }
-    )  # fmt: skip
-    env = renderer.data(recipe.env, recipe.place("env")) | dict(request.env)
-    later = renderer.data(recipe.env_from_upgrade, recipe.place("env_from_upgrade")) | dict(request.env)
+    told = {
+        "id": run_id, "recipe": request.recipe, "pr": head.pr or "", "commit": head.commit,
+        "version": head.version or "",
+    }  # fmt: skip
+    renderer = _renderer(domain, stack, told, recipe)
+    env = renderer.env(recipe.env, partial(recipe.place, "env"), request.env)
+    later = renderer.env(recipe.env_from_upgrade, partial(recipe.place, "env_from_upgrade"), request.env)
     trusted = request.recipe in settings.trusted_recipes and recipe.pr_tests is not False
     pr_paths = [path for path in mirror.list(head.commit, PR_TESTS) if PurePosixPath(path).suffix in (".yml", ".py")]
     pr_files = mirror.read_many(head.commit, pr_paths) if trusted and pr_paths else dict.fromkeys(pr_paths, "")
     if trusted:
         tests += _pr_tests(request.recipe, pr_files, run_dir)
     known = {"DOMAIN": domain, "STACK_NAME": stack}
+    both = {**env.known, **later.known}
     return Materials(
         request=request,
         settings=settings,
@@ -135,12 +156,68 @@ def load(request: Request, settings: Settings, now: datetime | None = None) -> M
         run_dir=run_dir,
         domain=domain,
         stack=stack,
-        head_side=_side(mirror, head.commit, env | later, known, recipe),
-        base_side=_side(mirror, base.commit, env, known, recipe) if base else None,
+        head_side=_side(mirror, head.commit, both, known, recipe),
+        base_side=_side(mirror, base.commit, env.known, known, recipe) if base else None,
         renderer=renderer,
+        env=env,
+        env_from_upgrade=later,
         pr_files=pr_files,
         pr_tests_trusted=trusted,
+        deps=tuple(_deps(needed, settings, prefix, told)),
     )
+
+
+def _demand_platform(name: str, recipe: RecipeSettings, settings: Settings, where: str = "") -> None:
+    """UsageError for a recipe that says that it cannot be played where the inventory would play it."""
+    if settings.platform == EMBEDDED and recipe.embedded_not_run:
+        raise UsageError(
+            f"{where}{name} is not run on the embedded platform", expected="an inventory with another ccci_platform",
+            observed=f"{recipe.place('embedded', 'not_run')}: {recipe.embedded_not_run}",
+        )  # fmt: skip
+
+
+def _renderer(domain: str, stack: str, run: Mapping[str, object], recipe: RecipeSettings) -> Renderer:
+    return Renderer({"domain": domain, "stack": stack, "run": run}, {dep.name: dep.kind for dep in recipe.deps})
+
+
+def _deps(
+    needed: Sequence[Needed], settings: Settings, prefix: str, run: Mapping[str, object]
+) -> Iterator[DepMaterials]:
+    """`prefix` is the app's, `run` what templates may say of the run. A recipe that is needed twice is fetched once."""
+    mirrors: dict[str, Mirror] = {}
+    prefixes = {APP: prefix}
+    # A dep's prefix depends on its parent's, and parents come after their deps.
+    for one in reversed(needed):
+        prefixes[one.key] = domains.app_prefix(one.dep.recipe, one.key, None, prefixes[one.parent])
+    for one in needed:
+        recipe = one.settings
+        if one.dep.recipe not in mirrors:
+            mirrors[one.dep.recipe] = open_mirror(one.dep.recipe, settings.recipe_url)
+        mirror = mirrors[one.dep.recipe]
+        versions = mirror.versions()
+        if not versions:
+            raise UsageError(
+                f"{one.place}: no version of {one.dep.recipe} is published", observed=f"asked {mirror.url}"
+            )
+        head = mirror.resolve(Selector("version", versions[-1].tag))
+        domain = domains.app_domain(prefixes[one.key], settings.wildcard_domain or "")
+        stack = domains.stack_name(domain)
+        renderer = _renderer(domain, stack, run, recipe)
+        env = renderer.env(recipe.env, partial(recipe.place, "env"), {})
+        later = renderer.env(recipe.env_from_upgrade, partial(recipe.place, "env_from_upgrade"), {})
+        # Its newest version is the one that is deployed, so what holds from the upgrade on holds at once.
+        both = Env({**env.known, **later.known}, _newest(env, later))
+        side = _side(mirror, head.commit, both.known, {"DOMAIN": domain, "STACK_NAME": stack}, recipe)
+        hooks = discover_hooks(one.tests_dir, also=_marker_files(recipe))
+        yield DepMaterials(one, mirror, head, domain, stack, side, renderer, both, hooks)
+
+
+def _newest(env: Env, later: Env) -> dict[str, str]:
+    return {**{name: text for name, text in env.late.items() if name not in later.known}, **later.late}
+
+
+def _marker_files(recipe: RecipeSettings) -> list[str]:
+    return [(recipe.marker or {}).get(key, "") for key in ("seed", "check", "destroy")]
 
 
 def _run_of(prefix: str, now: datetime) -> tuple[datetime, str, Path]:

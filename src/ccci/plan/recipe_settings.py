@@ -10,6 +10,7 @@ from typing import Any
 
 from ccci import yaml_file
 from ccci.errors import UsageError
+from ccci.plan import dep_settings
 from ccci.schemas import check
 
 FILE = "recipe.yml"
@@ -57,8 +58,23 @@ class Probe:
 
 @dataclass(frozen=True)
 class Dep:
+    """Another recipe, known here as `name` and asked for the facts of a `kind`. `wants` is not rendered yet."""
+
     recipe: str
     name: str
+    kind: str
+    wants: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login through the dep of this name. Steps as in ccci_assert_browser, with `{{ user.* }}` not rendered yet."""
+
+    through: str
+    path: str = "/"
+    start: tuple[Mapping[str, Any], ...] = ()
+    then: tuple[Mapping[str, Any], ...] = ()
+    logout: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,8 @@ class RecipeSettings:
     ready: tuple[Probe, ...] = ()
     pre_upgrade: tuple[Probe, ...] = ()
     deps: tuple[Dep, ...] = ()
+    login: Login | None = None
+    embedded_not_run: str | None = None  # why it cannot be played on the embedded platform
     env: Mapping[str, str] = field(default_factory=dict)
     env_from_upgrade: Mapping[str, str] = field(default_factory=dict)
     compose_files: tuple[str, ...] | None = None
@@ -119,6 +137,7 @@ def settings_of(file: yaml_file.YamlFile) -> RecipeSettings:
         raise UsageError("\n".join(lines), next_step="The format is described by src/ccci/schemas/recipe.json")
     settings = _settings(data, file)
     _cross_checks(settings)
+    dep_settings.check_settings(settings)
     return settings
 
 
@@ -132,7 +151,9 @@ def _settings(data: Mapping[str, Any], file: yaml_file.YamlFile) -> RecipeSettin
         health=Health(**_judged(data.get("health", {}))),
         ready=tuple(Probe(**_judged(probe)) for probe in data.get("ready", [])),
         pre_upgrade=tuple(Probe(**_judged(probe)) for probe in data.get("gates", {}).get("pre_upgrade", [])),
-        deps=tuple(Dep(dep["recipe"], dep.get("as", dep["recipe"])) for dep in data.get("deps", [])),
+        deps=tuple(_dep(dep) for dep in data.get("deps", [])),
+        login=_login(data["login"]) if "login" in data else None,
+        embedded_not_run=data.get("embedded", {}).get("not_run"),
         env=_env(data.get("env", {})),
         env_from_upgrade=_env(data.get("env_from_upgrade", {})),
         compose_files=tuple(data["compose_files"]) if "compose_files" in data else None,
@@ -159,16 +180,6 @@ def _cross_checks(settings: RecipeSettings) -> None:
                 f"{settings.place('gates', 'pre_upgrade', index)}: a gate before the upgrade asks the base version",
                 observed="from: upgrade", next_step="Put it under `ready`, which is asked again after the upgrade",
             )  # fmt: skip
-    names = [dep.name for dep in settings.deps]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise UsageError(f"{settings.place('deps', index)}: two deps are called {name!r}", next_step="Use `as:`")
-    for name, secret in settings.secrets.items():
-        source = str(secret.get("value_from", "deps.")).split(".")[1]
-        if "value_from" in secret and source not in names:
-            raise UsageError(
-                f"{settings.place('secrets', name)}: there is no dep {source!r}", expected=", ".join(names) or "a dep"
-            )
     for index, path in enumerate(settings.expect_paths):
         parts = [part for part in path.split("/") if part]
         if not parts or {".", ".."} & {*parts}:
@@ -182,11 +193,16 @@ def _cross_checks(settings: RecipeSettings) -> None:
             f"{settings.place('marker', 'kind')}: this version of ccci cannot run markers of kind api yet",
             expected="file, postgres, mysql or sqlite",
         )
-    if settings.deps:
-        raise UsageError(
-            f"{settings.place('deps')}: this version of ccci cannot provision deps yet",
-            observed="needs " + ", ".join(dep.recipe for dep in settings.deps),
-        )
+
+
+def _dep(written: Mapping[str, Any]) -> Dep:
+    name = written.get("as", written["recipe"])
+    return Dep(written["recipe"], name, written.get("kind", name), written.get("wants", {}))
+
+
+def _login(written: Mapping[str, Any]) -> Login:
+    steps = {name: tuple(written.get(name, ())) for name in ("start", "then", "logout")}
+    return Login(written["through"], written.get("path", "/"), **steps)
 
 
 def _judged(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ccci import yaml_file
 from ccci.errors import UsageError
+from ccci.plan.needs import Fixtures, Function, Uses, fixtures_in, of_function, of_head, of_tasks, together
 from ccci.source.versions import nearest
 
 HOOKS = ("pre_install", "pre_upgrade", "pre_backup", "pre_restore", "post_restore", "setup_custom")
@@ -18,18 +19,20 @@ _META = ("meta", "ansible.builtin.meta", "ansible.legacy.meta")
 _HARMLESS_META = re.compile(r"(?!end_)[a-z_]+")
 _FROM = re.compile(r"#\s*from:\s*(\S+)\s*$")
 _STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+CONFTEST = "conftest.py"
 _BLOCKS = ("block", "rescue", "always")
 
 
 @dataclass(frozen=True)
 class RecipeTest:
-    """One test id. `kind`: yaml or pytest; `since` is base or upgrade; `place` is file:line."""
+    """One test id. `kind`: yaml or pytest; `since` is base or upgrade; `place` is file:line; `uses`: deps it needs."""
 
     id: str
     kind: str
     path: str
     since: str
     place: str
+    uses: Uses = Uses()  # noqa: RUF009 - frozen
 
 
 def discover_tests(recipe: str, folder: Path | None) -> list[RecipeTest]:
@@ -47,7 +50,9 @@ def discover_tests(recipe: str, folder: Path | None) -> list[RecipeTest]:
 
 def tests_of(recipe: str, files: Mapping[str, str]) -> list[RecipeTest]:
     """The same for files that were read already: `{path: text}`."""
-    tests = [test for path, text in files.items() for test in _tests_in(recipe, path, text)]
+    shared = next((path for path in files if Path(path).name == CONFTEST), None)
+    fixtures = fixtures_in(_tree(shared, files[shared])) if shared else Fixtures()
+    tests = [test for path, text in files.items() for test in _tests_in(recipe, path, text, fixtures)]
     refuse_duplicates(tests)
     return tests
 
@@ -124,35 +129,55 @@ def _tasks(tasks: list[Any], path: yaml_file.KeyPath) -> Iterator[tuple[yaml_fil
                     yield from _tasks(task[key], (*path, index, key))
 
 
-def _tests_in(recipe: str, path: str, text: str) -> list[RecipeTest]:
+def _tests_in(recipe: str, path: str, text: str, shared: Fixtures) -> list[RecipeTest]:
     name = Path(path).name
     if name.endswith((".yml", ".yaml")):
         if not name.endswith(".yml") or not _STEM.fullmatch(Path(path).stem):
             raise UsageError(f"{path} cannot be a test", expected="a name of letters, digits, - and _, ending in .yml")
         check_task_file(path, text)
-        return [RecipeTest(f"{recipe}.{Path(path).stem}", "yaml", path, _since(path, text), f"{path}:1")]
+        uses = together(of_head(text), of_tasks(text))
+        return [RecipeTest(f"{recipe}.{Path(path).stem}", "yaml", path, _since(path, text), f"{path}:1", uses)]
     if re.fullmatch(r"test_.*\.py", name):
-        since = _since(path, text)
-        functions = list(_functions(path, text))
+        since, head, tree = _since(path, text), of_head(text), _tree(path, text)
+        fixtures = shared.also(fixtures_in(tree))
+        functions = list(_functions(tree))
         if not functions:
             raise UsageError(f"{path} holds no test", expected="a function whose name begins with test_")
-        return [RecipeTest(f"{recipe}.{name}", "pytest", path, since, f"{path}:{line}") for name, line in functions]
+        return [
+            RecipeTest(
+                f"{recipe}.{function.name}", "pytest", path, since, f"{path}:{function.lineno}",
+                together(head, of_function(function, around, fixtures)),
+            )
+            for function, around in functions
+        ]  # fmt: skip
     return []
 
 
-def _functions(path: str, text: str) -> Iterator[tuple[str, int]]:
+def _tree(path: str, text: str) -> ast.Module:
     try:
-        tree = ast.parse(text, path)
+        return ast.parse(text, path)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         words = getattr(error, "msg", None) or str(error)
         raise UsageError(f"{path}:{line} is not valid Python", observed=words) from error
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[Function, list[ast.expr]]]:
+    """The tests of a file, each with the marks of its class and of the file."""
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.startswith("Test")]
-    bodies = [tree.body, *(node.body for node in classes)]
-    for body in bodies:
+    whole = _marks(tree.body)
+    groups = [(tree.body, whole)]
+    groups += [(node.body, [*whole, *node.decorator_list, *_marks(node.body)]) for node in classes]
+    for body, around in groups:
         for node in body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                yield node.name, node.lineno
+            if isinstance(node, Function) and node.name.startswith("test_"):
+                yield node, around
+
+
+def _marks(body: Iterable[ast.stmt]) -> list[ast.expr]:
+    """`pytestmark = …`"""
+    assigned = [node for node in body if isinstance(node, ast.Assign)]
+    return [node.value for node in assigned if any(getattr(to, "id", "") == "pytestmark" for to in node.targets)]
 
 
 def _since(path: str, text: str) -> str:

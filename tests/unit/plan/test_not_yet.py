@@ -11,7 +11,6 @@ from ccci.plan.recipe_settings import settings_of
 API_MARKER = "marker: {kind: api, seed: a.yml, check: b.yml, destroy: c.yml}\n"
 
 
-@pytest.mark.parametrize(("text", "words"), [(API_MARKER, "kind api"), ("deps: [{recipe: keycloak}]\n", "deps")])
-def test_it_is_refused_with_file_and_line(text: str, words: str):
-    with pytest.raises(UsageError, match=f"recipe.yml:1.*{words}"):
-        settings_of(yaml_file.parse(text, "recipe.yml"))
+def test_it_is_refused_with_file_and_line():
+    with pytest.raises(UsageError, match=r"recipe.yml:1.*kind api"):
+        settings_of(yaml_file.parse(API_MARKER, "recipe.yml"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ccci.errors import UsageError
-from ccci.plan.build import silence
 from ccci.plan.expected import HOOK_TIERS, Expected, Shape, expected
+from ccci.plan.parts import silence
 from ccci.plan.recipe_settings import Probe
 from ccci.plan.tests_discovery import HOOKS
 

@@ -114,7 +114,7 @@ def test_defaults_and_derived_limits():
         ("skip: [{tier: upgrad, reason: too heavy}]", "did you mean"),
         ("marker: {kind: file}", "needs 'path'"),
         ("health: {kind: tcp}", "needs 'port'"),
-        ("deps: [{recipe: keycloak}]", "cannot provision deps yet"),
+        ("deps: [{recipe: keycloak}]", "no kind 'keycloak' of facts"),
         ("a: 1\na: 2", "says 'a' twice"),
     ],
 )
