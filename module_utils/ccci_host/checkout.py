@@ -17,6 +17,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from .answer import cut
 from .compose import ComposeError
@@ -64,20 +65,24 @@ def _bounded(
 ) -> tuple[int, bytes, bytes]:
     """Return code, stdout and stderr. TooMuch beyond MOST_OUTPUT: a few kilobytes of a repository can list for hours
     (trees that hold one tree many times over), or be a file of gigabytes."""
-    deadline, words = time.monotonic() + limit, stdin
-    with (
-        tempfile.TemporaryFile() as out,
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, env=dict(environment)
-        ) as process,
-    ):
+    deadline = time.monotonic() + limit
+    with tempfile.TemporaryFile() as words, tempfile.TemporaryFile() as out:
+        # A file and no pipe: `communicate` forgets what it has not yet written when its time is over.
+        words.write(stdin)
+        words.seek(0)
+        return _watched(command, words, out, deadline, environment)
+
+
+def _watched(
+    command: Sequence[str], words: IO[bytes], out: IO[bytes], deadline: float, environment: Mapping[str, str]
+) -> tuple[int, bytes, bytes]:
+    with subprocess.Popen(command, stdin=words, stdout=out, stderr=subprocess.PIPE, env=dict(environment)) as process:
         try:
             error = None
             while error is None:
                 try:
-                    _, error = process.communicate(words, timeout=LOOK_EVERY)
+                    _, error = process.communicate(timeout=LOOK_EVERY)
                 except subprocess.TimeoutExpired:
-                    words = b""  # the rest of the first is still on its way
                     if time.monotonic() > deadline:
                         raise
                 if os.fstat(out.fileno()).st_size > MOST_OUTPUT:

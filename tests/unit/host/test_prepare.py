@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,19 @@ class Run:
 
 
 GREEN = {"prepare.compose_valid": "pass", "prepare.policy": "pass"}
+
+
+def test_git_gets_its_input_however_slow_the_machine_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first look a busy machine may do nothing at all."""
+    folder = prepare.recipe_folder(Run(tmp_path, BASE, {}).scope)
+    asked = checkout.git(str(folder), "rev-parse", "HEAD:compose.yml")
+    real, first = subprocess.Popen.communicate, iter([0.0])
+
+    def late(process: Any, *words: Any, timeout: float) -> Any:
+        return real(process, *words, timeout=next(first, timeout))
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", late)
+    assert COMPOSE.encode() in checkout.git(str(folder), "cat-file", "--batch", stdin=asked, limit=20)
 
 
 def test_a_good_change_gets_a_checkout_of_the_base_and_both_sides_images(tmp_path: Path) -> None:
