@@ -96,7 +96,7 @@ def show_plan(flags: Flags, output: str, save: bool = False) -> None:
 
 
 def save_run(materials: Materials, plan: Plan) -> Path:
-    """Makes the run's folder (0700) with plan.json (0600), the bundle and trusted tests of the ref. All or nothing."""
+    """Makes the run's folder (0700) with plan.json (0600), the bundles and trusted tests of the ref. All or nothing."""
     run_dir = materials.run_dir
     try:
         run_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +107,8 @@ def save_run(materials: Materials, plan: Plan) -> Path:
     try:
         _write_private(run_dir / "plan.json", json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
         materials.mirror.bundle(_commits(plan), Path(plan["source"]["bundle"]))
+        for dep, entry in zip(materials.deps, plan["deps"], strict=True):
+            dep.mirror.bundle([dep.head.commit], Path(entry["source"]["bundle"]))
         if materials.pr_tests_trusted and materials.pr_files:
             (run_dir / PR_TESTS_DIR).mkdir(mode=0o700)
             for path, text in materials.pr_files.items():
@@ -128,7 +130,9 @@ def play(flags: Flags, output: str, assume_yes: bool, verbosity: int, options: l
     settings = flags.settings()
     materials = load(flags.request(), settings)
     plan = plan_of(materials)
-    bootstrap.ensure(settings, assume_yes)
+    bootstrap.ensure(
+        settings, assume_yes, [plan["recipe"]["name"], *(dep["recipe"]["name"] for dep in plan.get("deps", []))]
+    )
     save_run(materials, plan)
     try:
         return play_saved(plan, output, verbosity, options)

@@ -39,6 +39,7 @@ def plan_of(materials: Materials) -> Plan:
     marker = _marker(materials, from_base, unplanned)
     ready = [probe for probe in materials.recipe.ready if not (from_base and probe.since == "upgrade")]
     judged_at_install = not (from_base and materials.recipe.health.since == "upgrade")
+    _refuse_unproved(materials, unplanned)
     tests = [test for test in materials.tests if "custom" not in unplanned]
     # A hook of a tier that is not planned would prepare what nobody looks at.
     hooks = {name: path for name, path in materials.hooks.items() if HOOK_TIERS[name] not in unplanned}
@@ -120,6 +121,16 @@ def _not_planned(materials: Materials) -> list[dict[str, str]]:
     if "backup" in reasons and "restore" not in reasons:
         reasons["restore"] = f"there is no backup to restore ({reasons['backup']})"
     return [{"tier": tier, "reason": reason} for tier, reason in reasons.items()]
+
+
+def _refuse_unproved(materials: Materials, unplanned: tuple[str, ...]) -> None:
+    """UsageError for settings by which the tests that need deps would never run: deps are there to be proved."""
+    needing = [test.id for test in materials.tests if test.uses.all]
+    if needing and materials.recipe.deps and "custom" in unplanned:
+        raise UsageError(
+            f"{materials.recipe.place('skip')} skips tests that need deps: {', '.join(needing)}",
+            next_step="Take these tests away, or the deps; a report must not look as if they had been proved",
+        )
 
 
 def _marker(materials: Materials, from_base: bool, unplanned: tuple[str, ...]) -> Marker:

@@ -47,9 +47,9 @@ def render(result: dict[str, Any], events: Sequence[dict[str, Any]], run_dir: Pa
         red=[item for tier in result["tiers"] for item in tier["assertions"] if item["outcome"] in words.RED],
         pictures=_pictures(result, run_dir),
         logs=_logs(result, run_dir),
-        images=_images(result["facts"].get("images")),
+        images=_images(result["facts"]),
         survey=_lines(result["facts"].get("backup_survey")),
-        facts={name: _fact(value) for name, value in result["facts"].items() if name not in _SHOWN_ELSEWHERE},
+        facts={name: _fact(value) for name, value in result["facts"].items() if _last(name) not in _SHOWN_ELSEWHERE},
     )
 
 
@@ -92,12 +92,20 @@ def _inside(run_dir: Path, name: str) -> Path | None:
     return path if path.is_relative_to(run_dir.resolve()) and path.is_file() else None
 
 
-def _images(fact: Any) -> list[tuple[str, str]]:
-    """`(side, image)`, with the sides as the fact has them: base and head."""
-    if not isinstance(fact, dict):
-        return []
-    pairs = [(str(side), str(image)) for side, images in fact.items() if isinstance(images, list) for image in images]
+def _images(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """`(side, image)`, with the sides as the fact has them: base and head; of a dep with its key: `sso head`."""
+    pairs = []
+    for name, fact in facts.items():
+        if _last(name) == "images" and isinstance(fact, dict):
+            dep = name.rpartition(".")[0]
+            sides = {f"{dep} {side}".strip(): images for side, images in fact.items() if isinstance(images, list)}
+            pairs += [(side, str(image)) for side, images in sides.items() for image in images]
     return list(dict.fromkeys(pairs))
+
+
+def _last(name: str) -> str:
+    """A fact's name without the dep that it is about."""
+    return name.rpartition(".")[2]
 
 
 def _image(name: str) -> str:

@@ -8,7 +8,8 @@ Rules, each of them there because a run once looked green without being it:
   be reached, and with a signal. The teardown comes after every end, so nothing explains its absence.
 - What broke an operation (an error, not the recipe's failure) broke its module, and with it what that module had to say
   before: such an end explains every id of its tier.
-- A skip says why, or it is an error. A result that nobody planned is shown, and counts when it is bad.
+- A skip says why, or it is an error; what needs a dep may not be skipped at all. A result that nobody planned is
+  shown, and counts when it is bad.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ccci.plan.tiers import TIERS
-from ccci.report import whole_run
+from ccci.report import unverified, whole_run
 from ccci.report.model import (
     ERROR,
     FAIL,
@@ -71,6 +72,7 @@ def judge(
     judged = whole_run.with_leaks(judged, stream)
     judged = whole_run.with_deploys(judged, plan, stream)
     judged = whole_run.with_keep(judged, plan)
+    judged = unverified.with_unverified(judged, plan)
     order = {str(item["id"]): position for position, item in enumerate(expected)}
     return sorted(judged, key=lambda item: (TIERS.index(item.tier), order.get(item.id, len(order))))
 
@@ -183,9 +185,15 @@ def _explanation(
     if item["tier"] == TIERS[-1]:
         return None
     order = {str(other["id"]): index for index, other in enumerate(expected)}
+    deps = {str(other["id"]): other["dep"] for other in expected if other.get("dep")}
     for end in ends:
-        turn, ended = TIERS.index(item["tier"]), TIERS.index(end.tier)
-        if turn > ended or (turn == ended and (end.id is None or position > order[end.id])):
+        # The order of ids, not of tiers: the app's images are pulled while its deps are being installed.
+        of_tier = [index for index, other in enumerate(expected) if other["tier"] == end.tier]
+        ended = order[end.id] if end.id is not None else min(of_tier, default=len(expected)) - 1
+        if position > ended or TIERS.index(item["tier"]) > TIERS.index(end.tier):
+            return end.cause
+        # Deps of one level come up side by side, each at its own pace.
+        if end.id in deps and str(item["id"]) in deps and item["tier"] == end.tier:
             return end.cause
     return None
 
@@ -212,7 +220,7 @@ def _planned(
 ) -> Assertion:
     plain = Assertion(
         id=str(item["id"]), tier=str(item["tier"]), kind=str(item["kind"]), title=str(item.get("title") or item["id"]),
-        outcome=PASS, prerequisite=item["tier"] not in wanted,
+        outcome=PASS, prerequisite=item["tier"] not in wanted, dep=item.get("dep"),
     )  # fmt: skip
     if checks:
         return with_checks(plain, checks)

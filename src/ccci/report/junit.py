@@ -35,7 +35,8 @@ def render(result: dict[str, Any]) -> str:
 def _case(item: dict[str, Any], tier: dict[str, Any], result: dict[str, Any]) -> Any:
     from junitparser import Error, Failure, Skipped, TestCase
 
-    case = TestCase(item["id"], classname=f"{result['recipe']}.{tier['tier']}", time=item["seconds"])
+    group = f"{tier['tier']}.{item['dep']}" if item["dep"] else tier["tier"]
+    case = TestCase(item["id"], classname=f"{result['recipe']}.{group}", time=item["seconds"])
     kinds = {"fail": Failure, "error": Error, "missing": Error, "not reached": Skipped, "skip": Skipped}
     kind = kinds.get(item["outcome"])
     if kind is not None:

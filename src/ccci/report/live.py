@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ccci.plan.tiers import TIERS
 from ccci.report import clean, words
 from ccci.report.estimate import Estimate
 from ccci.report.model import SEVERITY
@@ -44,7 +45,7 @@ class LiveView:
     def on_event(self, event: Event) -> None:
         kind = event.get("type")
         tier = event.get("tier")
-        if kind in ("begin", "task", "result", "progress") and isinstance(tier, str) and tier != self._tier:
+        if kind in ("begin", "task", "result", "progress") and isinstance(tier, str) and self._moves_to(tier):
             self._end_tier()
             self._begin_tier(tier, _name(event) if kind == "begin" else "…")
         if kind == "progress":
@@ -78,6 +79,11 @@ class LiveView:
             self._live.update(Text(""), refresh=True)
             self._live.stop()
         self._print(Text())
+
+    def _moves_to(self, tier: str) -> bool:
+        """The images of an app are pulled while its deps are installed already; that is no way back."""
+        order = [TIERS.index(name) if name in TIERS else -1 for name in (tier, self._tier)]
+        return tier != self._tier and (min(order) < 0 or order[0] > order[1])
 
     def _begin_tier(self, tier: str, doing: str) -> None:
         self._tier, self._tier_began = tier, time.monotonic()

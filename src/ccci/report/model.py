@@ -34,7 +34,8 @@ class Check:
 
 @dataclass(frozen=True)
 class Assertion:
-    """One id with its outcome. `cause` is one sentence, absent for a pass; `checks` is there when there are several."""
+    """One id with its outcome. `cause` is one sentence, absent for a pass; `checks` is there when there are several;
+    `dep` is the key of the dep that it is about."""
 
     id: str
     tier: str
@@ -52,6 +53,7 @@ class Assertion:
     service: str | None = None
     hint: str | None = None
     checks: tuple[Check, ...] = ()
+    dep: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Result:
     explain: str | None
     run: dict[str, Any]
     recipe: str
+    deps: tuple[dict[str, str], ...]
     ref: dict[str, Any]
     base: dict[str, Any] | None
     tiers: tuple[Tier, ...]

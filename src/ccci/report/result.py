@@ -56,6 +56,7 @@ def compute(plan: dict[str, Any], events: list[Event]) -> Result:
         explain=words.explain(culprit.failure_id) if culprit else None,
         run=_run(plan, stream, wanted),
         recipe=str(plan["recipe"]["name"]),
+        deps=tuple(_dep(dep) for dep in plan.get("deps") or ()),
         ref=dict(plan.get("head") or {}),
         base=dict(plan["base"]) if plan.get("base") else None,
         tiers=tiers,
@@ -74,6 +75,13 @@ def compute(plan: dict[str, Any], events: list[Event]) -> Result:
         facts=facts,
         reproduce=reproduce(plan, culprit.tier if culprit else None),
     )
+
+
+def _dep(dep: dict[str, Any]) -> dict[str, str]:
+    return {
+        "key": str(dep["key"]), "recipe": str(dep["recipe"]["name"]), "version": str(dep["head"]["version"]),
+        "commit": str(dep["head"]["commit"]), "domain": str(dep["app"]["domain"]),
+    }  # fmt: skip
 
 
 def last_play(events: Sequence[Event]) -> list[Event]:

@@ -88,6 +88,8 @@ def _afterwards(result: dict[str, Any], width: int) -> Iterable[Text]:
         f"harness {words.seconds(time['harness'])}",
         "dim",
     )
+    for dep in result["deps"]:
+        yield Text(f"dep       {dep['key']}: {dep['recipe']} {dep['version']}", "dim")
     for gap in result["coverage_gaps"]:
         yield Text(f"gap       {gap}", "yellow")
     for note in result["notes"]:

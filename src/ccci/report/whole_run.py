@@ -41,9 +41,14 @@ def with_leaks(judged: list[Assertion], stream: Sequence[Event]) -> list[Asserti
 
 
 def with_deploys(judged: list[Assertion], plan: dict[str, Any], stream: Sequence[Event]) -> list[Assertion]:
-    """More deploys than due are wrong always; fewer are the consequence of a life that ended before its deploy."""
+    """More deploys than due are wrong always, and so are two of one app; fewer are the consequence of a life that ended
+    before its deploy."""
     facts = [event.get("value") for event in stream if event["type"] == "fact" and event.get("name") == "deploys"]
-    made, due = deploys_made(facts[-1] if facts else None), int(plan["scope"].get("deploys", 1))
+    counted = facts[-1] if facts else None
+    made, due = deploys_made(counted), int(plan["scope"].get("deploys", 1))
+    if made is not None and isinstance(counted, dict) and len(counted) > 1 and max(counted.values()) > 1:
+        check = Check(None, FAIL, "each app deployed once", _each(counted, plan), failure_id="redeploy-flake")
+        return _merge(judged, DEPLOY_COUNT, "As many deploys as were due", check)
     deployed = next((item for item in judged if item.id == DEPLOYED), None)
     if made is not None and made < due and deployed is not None and deployed.outcome != PASS:
         cause = f"not reached, because {DEPLOYED} is {deployed.outcome}"
@@ -57,6 +62,11 @@ def with_deploys(judged: list[Assertion], plan: dict[str, Any], stream: Sequence
         return judged
     title, failure_id = "As many deploys as were due", "redeploy-flake" if made > due else None
     return _merge(judged, DEPLOY_COUNT, title, Check(None, FAIL, _deploys(due), _deploys(made), failure_id=failure_id))
+
+
+def _each(counted: dict[str, int], plan: dict[str, Any]) -> str:
+    names = {app["stack"]: app["name"] for app in plan["scope"].get("apps") or ()}
+    return ", ".join(f"{names.get(stack, stack)} {count}" for stack, count in counted.items())
 
 
 def _deploys(count: int) -> str:
