@@ -46,9 +46,17 @@ options:
     type: list
     elements: str
   secrets:
-    description: "Secrets that abra must not generate: C({NAME: {hex: 32}}) or C({NAME: {length: 24}})."
+    description: "Secrets that abra must not generate: C({NAME: {hex: 32}}), C({NAME: {length: 24}}), or
+      C({NAME: {value_from: deps.DEP.FACT}}) with its value in O(secret_values)."
     type: dict
     default: {}
+  secret_values:
+    description: "The values of secrets that come from deps, C({NAME: VALUE}). Filled in by the action plugin."
+    type: dict
+    default: {}
+  inside:
+    description: "How containers reach the run's own domains, C({hosts, ca}); without it, as anybody does."
+    type: dict
   limit:
     description: Seconds for everything together; also the app's C(TIMEOUT).
     type: int
@@ -99,6 +107,8 @@ ARGUMENT_SPEC = {
     "env": {"type": "dict", "default": {}},
     "compose_files": {"type": "list", "elements": "str"},
     "secrets": {"type": "dict", "default": {}, "no_log": False},  # how to make them, no values
+    "secret_values": {"type": "dict", "default": {}, "no_log": True},
+    "inside": {"type": "dict"},
     "limit": {"type": "int", "default": 300},
 }
 

@@ -47,6 +47,10 @@ options:
       - C(allow) rules that the inventory lets through, as C(capability) or C(capability=NET_ADMIN).
     type: dict
     default: {}
+  inside:
+    description: How containers reach the run's own domains, C({hosts, ca}); without it, as anybody does.
+      Part of what is deployed, and no part of what is judged.
+    type: dict
 attributes:
   check_mode:
     support: full
@@ -89,6 +93,7 @@ ARGUMENT_SPEC = {
     "compose_files": {"type": "list", "elements": "str"},
     "overlay": {"type": "path"},
     "policy": {"type": "dict", "default": {}},
+    "inside": {"type": "dict"},
 }
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ class StepFailed(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True)
 class Order:
-    """One deploy. `version` is the published version of `commit`, if it has one; `limit` is in seconds."""
+    """One deploy. `version` is the published version of `commit`, if it has one; `limit` is in seconds. `secret_values`
+    {name: value} are those of `secrets` that come from a dep; `inside` is as the plan has it."""
 
     scope: Mapping[str, Any]
     tier: str
@@ -61,6 +62,8 @@ class Order:
     compose_files: Sequence[str] | None
     secrets: Mapping[str, Mapping[str, Any]]
     limit: int
+    secret_values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    inside: Mapping[str, Any] | None = None
 
     @property
     def domain(self) -> str:
@@ -123,7 +126,7 @@ class Deployer:
         order = self.order
         resources.note(self.client, order.stack, self.answer)  # the base's containers take their peaks with them
         state.update(order.scope, before_upgrade=upgrade_checks.observe(self.client, order.stack))
-        for name in state.load(order.scope).get("overlays", []):
+        for name in self._placed().get(order.stack, []):
             checkout.remove(self.folder, name)
         checkout.check_out(self.folder, order.commit)
         tree = Tree(self.folder, order.commit)
@@ -137,7 +140,7 @@ class Deployer:
         wishes = Wishes(
             domain=self.order.domain, stack=self.order.stack, env=self.order.env,
             compose_files=self.order.compose_files, overlay=overlay.read_text() if overlay.is_file() else None,
-            timeout=self.order.limit, ipvs=node.has_ipvs(),
+            timeout=self.order.limit, ipvs=node.has_ipvs(), inside=node.inside_of(self.order.inside),
         )  # fmt: skip
         return read_side(tree, own_text, wishes)
 
@@ -145,15 +148,19 @@ class Deployer:
         return self.order.env_path.read_text(encoding="utf-8")
 
     def _write(self, side: Side) -> None:
-        """The overlays into the checkout, and the app's .env: the one write of it that is ours."""
-        for name, text in side.overlays.items():
+        """Our files into the checkout, and the app's .env: the one write of it that is ours."""
+        for name, text in side.placed.items():
             checkout.place(self.folder, name, text)
-        state.update(self.order.scope, overlays=list(side.overlays))
+        state.update(self.order.scope, overlays={**self._placed(), self.order.stack: list(side.placed)})
         partial = self.order.env_path.with_suffix(".new")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(side.env_text)
         partial.replace(self.order.env_path)
+
+    def _placed(self) -> dict[str, list[str]]:
+        """{stack: names of our files in its checkout}"""
+        return dict(state.load(self.order.scope).get("overlays") or {})
 
     def _provide_secrets(self, side: Side) -> None:
         specs = secrets_of(side.deployed, parse_env_sample(side.env_text))
@@ -164,7 +171,7 @@ class Deployer:
         wanted = steps(specs, self.order.secrets, existing)
         values = provide(
             wanted, self.order.domain, Path(str(self.order.scope["node_dir"])),
-            lambda argv: self._abra(*argv, "-C", secret=True).stdout,
+            lambda argv: self._abra(*argv, "-C", secret=True).stdout, self.order.secret_values,
         )  # fmt: skip
         self.answer.secrets.update(values)
 

@@ -42,13 +42,17 @@ def steps(specs: Sequence[SecretSpec], settings: Mapping[str, Mapping[str, Any]]
     return Steps(inserted, generated, all_new=len(missing) == len(specs))
 
 
-def make_value(name: str, how: Mapping[str, Any]) -> str:
-    """A value as recipe.yml describes it: `hex` random bytes, or `length` letters and digits."""
+def make_value(name: str, how: Mapping[str, Any], given: Mapping[str, str] | None = None) -> str:
+    """A value as recipe.yml describes it: `hex` random bytes, `length` letters and digits, or one of a dep's."""
+    if how.get("value_from"):
+        if not (given or {}).get(name):
+            raise NoValue(f"The secret {name} is {how['value_from']}, and nobody handed that over")
+        return str((given or {})[name])
     if how.get("hex"):
         return secrets.token_hex(int(how["hex"]))
     if how.get("length"):
         return "".join(secrets.choice(LETTERS) for _ in range(int(how["length"])))
-    raise NoValue(f"The secret {name} is described by {', '.join(how) or 'nothing'}; known are hex and length")
+    raise NoValue(f"The secret {name} is described by {', '.join(how) or 'nothing'}; known: hex, length, value_from")
 
 
 @contextmanager
@@ -81,12 +85,20 @@ def generated_values(stdout: str) -> dict[str, str]:
     return {}
 
 
-def provide(wanted: Steps, domain: str, folder: Path, call: Callable[[Sequence[str]], str]) -> dict[str, str]:
-    """Makes every missing secret and returns the values by compose id; `call(argv)` runs abra and gives its stdout."""
+def provide(
+    wanted: Steps, domain: str, folder: Path, call: Callable[[Sequence[str]], str],
+    given: Mapping[str, str] | None = None,
+) -> dict[str, str]:  # fmt: skip
+    """Makes every missing secret and returns the new values by compose id; `call(argv)` runs abra and gives its stdout.
+
+    `given` {name: value} are those that come from deps: they are no news, and Ansible would mask them in the answer.
+    """
     values = {}
     for spec, how in wanted.inserted.items():
-        values[spec.name] = make_value(spec.name, how)
-        with value_file(folder, values[spec.name]) as path:
+        value = make_value(spec.name, how, given)
+        if not how.get("value_from"):
+            values[spec.name] = value
+        with value_file(folder, value) as path:
             call(["app", "secret", "insert", domain, spec.name, spec.version, str(path), "-f"])
     if wanted.generated and wanted.all_new:
         values.update(generated_values(call(["app", "secret", "generate", domain, "--all", "-m"])))

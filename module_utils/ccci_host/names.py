@@ -38,20 +38,22 @@ class Trouble:
     moving: bool
 
 
-def troubles(domain: str, node: str) -> list[Trouble]:
-    """What is wrong with an app's domain and the wildcard above it. `node` is how the inventory reaches the node."""
-    wildcard = domain.partition(".")[2]
+def troubles(domains: Sequence[str], node: str) -> list[Trouble]:
+    """What is wrong with the domains of a run's apps and the wildcard above them. `node` is how the inventory reaches
+    the node."""
+    wildcard = domains[0].partition(".")[2]
     names = [f"ccci-{secrets.token_hex(4)}.{wildcard}" for _ in range(RANDOM_NAMES)]
-    answers = resolved([*names, domain, *([node] if node else [])], LIMIT)
+    answers = resolved([*names, *domains, *([node] if node else [])], LIMIT)
     seen = frozenset[str]().union(*(answers[name].addresses for name in names))
     ours = {address for address in seen if is_ours(address)} | (answers[node].addresses if node else frozenset())
-    return judge(wildcard, {name: answers[name] for name in names}, domain, answers[domain], ours)
+    own = {domain: answers[domain] for domain in domains}
+    return judge(wildcard, {name: answers[name] for name in names}, own, ours)
 
 
 def judge(
-    wildcard: str, random: Mapping[str, Answer], domain: str, own: Answer, ours: Collection[str]
+    wildcard: str, random: Mapping[str, Answer], own: Mapping[str, Answer], ours: Collection[str]
 ) -> list[Trouble]:
-    """Pure. `random` names below the wildcard, the app's `own` name, and the addresses that are the node's."""
+    """Pure. `random` names below the wildcard, the apps' `own` names, and the addresses that are the node's."""
     strange = {name: answer for name, answer in random.items() if not answer.addresses or answer.addresses - set(ours)}
     if strange:
         theirs = ", ".join(sorted(ours)) or "none of these addresses is its own"
@@ -65,13 +67,13 @@ def judge(
             )
         ]
     usual = next(iter(random.values()))
-    if own.addresses and not own.addresses - set(ours):
-        return []
     return [
         Trouble(
-            f"{domain} is free: it leads where every name below *.{wildcard} does ({usual})", f"{domain}: {own}",
+            f"{domain} is free: it leads where every name below *.{wildcard} does ({usual})", f"{domain}: {one}",
             f"Remove the record of its own that {domain} has, or choose another wildcard domain", moving=False,
         )
+        for domain, one in own.items()
+        if not one.addresses or one.addresses - set(ours)
     ]  # fmt: skip
 
 

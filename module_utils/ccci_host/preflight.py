@@ -15,7 +15,7 @@ from .backup_snapshots import BACKUPBOT_LABEL
 from .docker import Client
 from .image_space import image_root, size
 from .inventory import Objects, named, own, without
-from .journal import KEPT, Journal
+from .journal import KEPT, Journal, stacks_of
 
 LEAST_DISK = 2 * 1024**3  # bytes; below that Docker and the databases fail in ways that look like the recipe's fault
 LEAST_INODES = 50_000  # an image has some ten thousand files; without inodes a disk is full as well
@@ -63,7 +63,7 @@ def problems(
     if seen.clock is not None:
         found += clock(now, seen.clock)
     if seen.by_name:
-        found += _names(str(scope["domain"]), seen.address)
+        found += _names([str(app["domain"]) for app in scope["apps"]], seen.address)
     return found
 
 
@@ -144,8 +144,8 @@ def clock(node: float, controller: float) -> Iterable[Problem]:
     )
 
 
-def _names(domain: str, node: str) -> Iterable[Problem]:
-    for one in names.troubles(domain, node):
+def _names(domains: Sequence[str], node: str) -> Iterable[Problem]:
+    for one in names.troubles(domains, node):
         yield Problem(one.expected, one.observed, one.hint, "dns-cutover" if one.moving else None)
 
 
@@ -155,15 +155,18 @@ def _occupied(scope: Mapping[str, Any], objects: Objects, journals: Sequence[Jou
     for journal in journals:
         shared = own(there, journal.scope)
         if journal.state == KEPT and any(shared.values()):
+            taken = {entry["stack"] for entries in shared.values() for entry in entries.values()}
+            domains = [app["domain"] for app in scope["apps"] if app["stack"] in taken] or [scope["domain"]]
             yield Problem(
-                f"the domain {scope['domain']} is free", f"run {journal.run} was kept there",
+                f"free: {', '.join(domains)}", f"run {journal.run} was kept there",
                 f"`ccci clean --run {journal.run}` takes it away", "leaked-dep",
             )  # fmt: skip
         there = without(there, journal.scope)
     left = named(there)
     if left:
+        ours = stacks_of(scope)
         yield Problem(
-            f"nothing of the stack {scope['stack']} on the node", ", ".join(left[:10]),
+            f"nothing of the stack{'' if len(ours) == 1 else 's'} {', '.join(ours)} on the node", ", ".join(left[:10]),
             "No run made these, so ccci does not touch them: remove them by hand, or choose another wildcard domain",
         )  # fmt: skip
 

@@ -32,7 +32,8 @@ LISTEN, UDP_BOUND, EPHEMERAL = "0A", "07", 32768
 
 @dataclass(frozen=True)
 class Order:
-    """What is prepared. `base` is None when no version was ever published; `overlay` is a text."""
+    """What is prepared. `base` is None when no version was ever published; `overlay` is a text, `inside` as the plan
+    has it."""
 
     scope: Mapping[str, Any]
     bundle: str
@@ -43,12 +44,14 @@ class Order:
     compose_files: Sequence[str] | None
     overlay: str | None
     policy: Mapping[str, Any]
+    inside: Mapping[str, Any] | None = None
 
     @property
     def wishes(self) -> Wishes:
         return Wishes(
             domain=str(self.scope["domain"]), stack=str(self.scope["stack"]), env=self.env,
             compose_files=self.compose_files, overlay=self.overlay, ipvs=node.has_ipvs(),
+            inside=node.inside_of(self.inside),
         )  # fmt: skip
 
 
@@ -66,11 +69,12 @@ class Sides:
 
 
 def recipe_folder(scope: Mapping[str, Any]) -> Path:
+    """The checkout. Deps of one recipe share it: they are all at its newest version."""
     return Path(abra_dir(scope)) / "recipes" / str(scope["recipe"])
 
 
 def overlay_file(scope: Mapping[str, Any]) -> Path:
-    return Path(str(scope["node_dir"])) / "overlays" / OVERLAY
+    return Path(str(scope["node_dir"])) / "overlays" / str(scope["stack"]) / OVERLAY
 
 
 def prepare(order: Order, taken: Mapping[Port, str], answer: Answer, dry: bool = False) -> None:
@@ -80,7 +84,8 @@ def prepare(order: Order, taken: Mapping[Port, str], answer: Answer, dry: bool =
             checkout.clone(order.bundle, f"{folder}/recipe")
             _judge(order, taken, Path(folder) / "recipe", answer)
         return
-    bundle = Path(str(order.scope["node_dir"])) / "recipe.bundle"
+    bundle = Path(str(order.scope["node_dir"])) / "bundles" / f"{order.scope['recipe']}.bundle"
+    bundle.parent.mkdir(mode=0o700, exist_ok=True)
     shutil.copyfile(order.bundle, bundle)
     target = recipe_folder(order.scope)
     shutil.rmtree(target, ignore_errors=True)  # of a try that was broken off
@@ -97,7 +102,7 @@ def _make_abra_dir(order: Order, folder: Path) -> None:
         "{}\n"
     )  # abra reads versions from the tags; it only wants the file
     if order.overlay is not None:
-        overlay_file(order.scope).parent.mkdir(exist_ok=True)
+        overlay_file(order.scope).parent.mkdir(parents=True, exist_ok=True)
         overlay_file(order.scope).write_text(order.overlay)
     checkout.check_out(str(folder), str((order.base or order.head)["commit"]))
 

@@ -14,8 +14,8 @@ from . import env_file
 from .checkout import Tree
 from .compose import ComposeError, Stack, abra_exports, check_raw, parse_env, read_stack
 from .compose_yaml import load
+from .node import BUNDLE_NAME, Inside, overlay_for_node
 from .node import OVERLAY_NAME as NODE_OVERLAY
-from .node import overlay_for_node
 
 SAMPLE = ".env.sample"
 OVERLAY = "compose.ccci.yml"
@@ -32,11 +32,13 @@ class Wishes:
     overlay: str | None = None
     timeout: int | None = None  # seconds, for TIMEOUT
     ipvs: bool = True
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True)
 class Side:
-    """`recipe` is the stack of the recipe's own files, `deployed` the one with our overlays (`{file name: text}`)."""
+    """`recipe` is the stack of the recipe's own files, `deployed` the one with our overlays (`{file name: text}`).
+    `others` are files of ours that these need beside them."""
 
     commit: str
     env_text: str
@@ -45,6 +47,12 @@ class Side:
     overlays: Mapping[str, str]
     recipe: Stack
     deployed: Stack
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def placed(self) -> dict[str, str]:
+        """Every file of ours in the checkout."""
+        return {**self.overlays, **self.others}
 
 
 def sample_of(tree: Tree) -> str:
@@ -73,11 +81,13 @@ def read_side(tree: Tree, own_text: str, wishes: Wishes) -> Side:
         overlays[tree.free_name(OVERLAY)] = wishes.overlay
         _, env, deployed = _read(tree.with_files(overlays), own_text, [*files, *overlays], wishes)
     version = load(tree[files[0]], files[0]).get("version")
-    for_node = overlay_for_node(deployed, wishes.ipvs, str(version) if version else None)
+    bundle = tree.free_name(BUNDLE_NAME)
+    for_node = overlay_for_node(deployed, wishes.ipvs, str(version) if version else None, wishes.inside, bundle)
     if for_node is not None:
         overlays[tree.free_name(NODE_OVERLAY)] = for_node
     text, env, deployed = _read(tree.with_files(overlays), own_text, [*files, *overlays], wishes)
-    return Side(tree.commit, text, env, files, overlays, recipe, deployed)
+    others = {bundle: wishes.inside.bundle} if wishes.inside else {}
+    return Side(tree.commit, text, env, files, overlays, recipe, deployed, others)
 
 
 def undefined_dependencies(stack: Stack) -> list[str]:

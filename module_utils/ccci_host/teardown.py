@@ -173,15 +173,15 @@ def judge(answer: Answer, scope: Mapping[str, Any], there: Collection[str]) -> N
 
 
 def deploy_count(scope: Mapping[str, Any], deploys: Mapping[str, int], there: Collection[str]) -> tuple[str, str, str]:
-    """Outcome, what was expected, and what was found. Pure. `deploys` {stack: count} as the deploying module counted;
-    `there` are the stacks that have services, whatever was counted."""
+    """Outcome, what was expected, and what was found. Pure. `deploys` {stack: count} as the deploying module counted,
+    one of each stack being due; `there` are the stacks that have services, whatever was counted."""
     due, done = int(scope.get("deploys", 1)), sum(deploys.values())
     told = ", ".join(f"{stack} {count}" for stack, count in sorted(deploys.items())) or "none"
     expected = f"{due} deploy" + ("s" if due != 1 else "")
+    if done > due or any(count > 1 for count in deploys.values()):
+        return "fail", expected, told
     if done == due:
         return "pass", expected, told
-    if done > due:
-        return "fail", expected, told
     if uncounted := sorted(set(there) - deploys.keys()):
         return "error", expected, f"{told}, but there are services of {', '.join(uncounted)}"
     return "skip", expected, "the run ended before its deploys"
@@ -254,7 +254,7 @@ def _with_abra(client: Client, scope: Mapping[str, Any], progress: Progress, is_
                 done = abra(scope, argv, limit=limit)
             except (AbraError, OSError) as error:
                 progress.notes.append(str(error))
-                break  # one that is missing or hangs will not get better; the API goes on
+                return  # one that is missing or hangs will not get better for any app; the API goes on
             if done.rc:
                 progress.notes.append(f"`abra {' '.join(argv)}` returned {done.rc}: {cut(fatal_words(done), 300)}")
 

@@ -24,7 +24,8 @@ description:
     nothing running.
 """
 
-ON_THE_CONTROLLER = ("ccci_record", "ccci_verdict")  # action plugins without a module: the node is not asked
+QUIET = ("ccci_record", "ccci_verdict", "ccci_late_values")  # nothing that anybody would wait for
+ON_THE_CONTROLLER = (*QUIET, "ccci_provide")  # their action plugins do it all: the node is not asked
 
 
 class CallbackModule(CallbackBase):
@@ -56,8 +57,8 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         self._began[task._uuid] = time.time()
         module = task.action.rsplit(".", 1)[-1]
-        if module.startswith("ccci_") and module not in ON_THE_CONTROLLER:
-            self._write("begin", tier=task.get_vars().get("ccci_tier"), name=task.get_name().strip(), module=module)
+        if module.startswith("ccci_") and module not in QUIET:
+            self._write("begin", tier=task.get_vars().get("ccci_tier"), name=_named(task), module=module)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._task(result, "ok")
@@ -86,7 +87,7 @@ class CallbackModule(CallbackBase):
         self._write(
             "task",
             tier=task.get_vars().get("ccci_tier"),
-            name=task.get_name().strip(),
+            name=_named(task),
             module=module,
             host=str(result._host),
             on="controller" if delegated or module in ON_THE_CONTROLLER else "node",
@@ -118,6 +119,12 @@ def run_dir_of(extra_vars: dict[str, Any]) -> Path | None:
     if extra_vars.get("ccci_plan_file"):
         return Path(str(extra_vars["ccci_plan_file"])).resolve().parent
     return None
+
+
+def _named(task: Any) -> str:
+    """Its name, with the dep that it is about: the item of the loop that its file was included by."""
+    name, dep = task.get_name().strip(), task.get_vars().get("ccci_dep_plan")
+    return f"{name} [{dep['key']}]" if isinstance(dep, dict) else str(name)
 
 
 def _message(answer: dict[str, Any]) -> str:

@@ -1,14 +1,16 @@
 """What every module of `library/` has in common on the controller's side.
 
 `plugins/action/<module>.py` is one line that imports `ModuleAction`. It runs the module, loops it while it answers in
-slices, sends files along, takes secrets out of the answer, and writes results, waits, facts and progress to the run's
-event file. It decides nothing about the recipe.
+slices, sends files along, hands over what the run's deps provided, takes secrets out of the answer, and writes results,
+waits, facts and progress to the run's event file. It decides nothing about the recipe.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,16 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ccci import events, redaction
+from ccci import dep_facts, events, redaction
 from ccci.engine import processes
+from ccci.errors import CcciError
 
 # Options that name a file on the controller and reach the module as a path on the node.
 TRANSFERRED = ("bundle", "overlay")
-OWN_VARIABLES = ("ccci_run_dir", "ccci_tier", "ccci_test")
+OWN_VARIABLES = ("ccci_run_dir", "ccci_tier", "ccci_test", "ccci_dep")
+# Facts of a run as a whole: a dep's say the same as the app's, or name services and images.
+SHARED_FACTS = ("deploys", "resources", "pulled")
+PULLS = ("pull", "pulled")  # moments of images, not of services
 DEFAULT_LIMIT = 600
 # What `docker exec` says of a container that is being restarted, and its return code for what was ended with it.
 _NODE_AWAY = re.compile(r"is not running|is restarting|is paused|No such container|Cannot connect to the Docker daemon")
@@ -43,10 +49,16 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
         ours = own_variables(self._templar, variables)
         run_dir = run_dir_of(ours)
         began = time.time()
+        try:
+            hand_over(arguments, ours, run_dir)
+        except CcciError as error:
+            return {"failed": True, "msg": told_of(ours, str(error))}
         self._send_files(arguments)
         answer = self._slices(arguments, variables, ours, run_dir)
+        if answer.get("failed") and answer.get("msg"):
+            answer["msg"] = told_of(ours, str(answer["msg"]))
         if run_dir is not None:
-            redaction.add_secrets(run_dir, answer.pop("ccci_secrets", None) or {})
+            redaction.add_secrets(run_dir, named_for(ours, answer.pop("ccci_secrets", None) or {}))
             self._fetch_files(answer, run_dir)
             record(run_dir, answer.get("ccci") or {}, ours, began)
             return dict(redaction.redactor_of(run_dir).data(answer))
@@ -80,6 +92,7 @@ class ModuleAction(ActionBase):  # type: ignore[misc]
 
     def _say(self, text: str, ours: dict[str, Any], run_dir: Path | None) -> None:
         if run_dir is not None:
+            text = told_of(ours, text)
             events.append(run_dir, "progress", tier=ours.get("ccci_tier"), text=text)
             text = redaction.redactor_of(run_dir).text(text)
         Display().display(f"  {text}")
@@ -120,8 +133,10 @@ def _demand_node(answer: dict[str, Any]) -> None:
 
 
 def record(run_dir: Path, answer: dict[str, Any], ours: dict[str, Any], began: float) -> None:
-    """Writes a module's `ccci` answer as events. Inside a recipe's test (`ccci_test`), results belong to that test."""
+    """Writes a module's `ccci` answer as events. Inside a recipe's test (`ccci_test`), results belong to that test;
+    what is about a dep (`ccci_dep`) bears its key."""
     tier, test = ours.get("ccci_tier"), ours.get("ccci_test")
+    answer = of_dep(answer, str(ours.get("ccci_dep") or ""))
     for result in answer.get("results") or []:
         fields = dict(result)
         if test:
@@ -138,6 +153,58 @@ def record(run_dir: Path, answer: dict[str, Any], ours: dict[str, Any], began: f
         events.append(run_dir, "timeline", tier=tier, **moment)
     for artefact in answer.get("artefacts") or []:
         events.append(run_dir, "artefact", tier=tier, **artefact)
+
+
+def of_dep(answer: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A module's answer about a dep: its key is in ids, services (as the teardown names their logs) and facts. Pure."""
+    if not key:
+        return dict(answer)
+    facts = {name if name in SHARED_FACTS else f"{key}.{name}": value
+             for name, value in (answer.get("facts") or {}).items()}  # fmt: skip
+    if "resources" in facts:
+        facts["resources"] = {f"{key}-{service}": use for service, use in facts["resources"].items()}
+    return {
+        **answer,
+        "results": [_result_of_dep(result, key) for result in answer.get("results") or []],
+        "facts": facts,
+        "timeline": [
+            moment if moment.get("what") in PULLS else {**moment, "service": f"{key}-{moment.get('service')}"}
+            for moment in answer.get("timeline") or []
+        ],
+    }
+
+
+def _result_of_dep(result: Mapping[str, Any], key: str) -> dict[str, Any]:
+    tier, _, rest = str(result.get("id")).partition(".")
+    service = {"service": f"{key}-{result['service']}"} if result.get("service") else {}
+    return {**result, "id": f"{tier}.{key}.{rest}", **service}
+
+
+def told_of(ours: Mapping[str, Any], text: str) -> str:
+    return f"dep {ours['ccci_dep']}: {text}" if ours.get("ccci_dep") else text
+
+
+def named_for(ours: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, str]:
+    """The secrets of a dep bear its key: those of two apps may have one name."""
+    prefix = f"{ours['ccci_dep']}." if ours.get("ccci_dep") else ""
+    return {f"{prefix}{name}": value for name, value in secrets.items()}
+
+
+def hand_over(arguments: dict[str, Any], ours: Mapping[str, Any], run_dir: Path | None) -> None:
+    """Fills in what the run's deps provided: `facts` for `facts_of: <key>`, and `secret_values` of an app whose secrets
+    have a `value_from`. CcciError when it is not there."""
+    facts_of, secrets = arguments.pop("facts_of", None), arguments.get("secrets")
+    wanted = isinstance(secrets, Mapping) and any(how.get("value_from") for how in secrets.values())
+    if run_dir is None or not (facts_of or wanted):
+        return
+    facts = dep_facts.load(run_dir)
+    if facts_of:
+        arguments["facts"] = dep_facts.of_dep(facts, str(facts_of))
+    if wanted:
+        plan = json.loads((run_dir / "plan.json").read_text())
+        values = dep_facts.secret_values(plan, facts, str(ours.get("ccci_dep") or dep_facts.APP))
+        redaction.add_secrets(run_dir, named_for(ours, values))
+        arguments["secret_values"] = values
 
 
 def own_variables(templar: Any, task_vars: dict[str, Any]) -> dict[str, Any]:

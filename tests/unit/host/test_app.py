@@ -42,8 +42,25 @@ def test_values_are_made_as_described() -> None:
     value = app_secrets.make_value("x", {"length": 24})
     assert (len(value), value.isalnum()) == (24, True)
     assert value != app_secrets.make_value("x", {"length": 24})
-    with pytest.raises(app_secrets.NoValue, match="secret x is described by value_from"):
-        app_secrets.make_value("x", {"value_from": "deps.sso.id"})
+    with pytest.raises(app_secrets.NoValue, match="secret x is described by some_other_way"):
+        app_secrets.make_value("x", {"some_other_way": 1})
+
+
+def test_a_secret_of_a_dep_is_inserted_and_no_news(tmp_path: Path) -> None:
+    key, client = spec("key", generate=False), spec("client", generate=False)
+    how = {"key": {"hex": 4}, "client": {"value_from": "deps.sso.client_secret"}}
+    wanted, seen = app_secrets.steps([key, client], how, existing=()), {}
+
+    def call(argv: Any) -> str:
+        seen[argv[4]] = Path(argv[6]).read_text()
+        assert "s3cret" not in argv
+        return ""
+
+    values = app_secrets.provide(wanted, "a.test", tmp_path, call, {"client": "s3cret"})
+    assert seen == {"key": values["key"], "client": "s3cret"}
+    assert set(values) == {"key"}, "Ansible would mask what it gave, and the mask would count as the secret"
+    with pytest.raises(app_secrets.NoValue, match=r"secret client is deps\.sso\.client_secret, and nobody handed"):
+        app_secrets.provide(wanted, "a.test", tmp_path, call, {})
 
 
 def test_a_value_file_is_private_and_gone_afterwards(tmp_path: Path) -> None:

@@ -89,8 +89,9 @@ HERE, OLD = "192.0.2.1", "192.0.2.9"
 RANDOM = {"ccci-1.ci.test": answer(HERE), "ccci-2.ci.test": answer(HERE)}
 
 
-def troubles(random: dict[str, Answer], own: Answer) -> list[names.Trouble]:
-    return names.judge("ci.test", random, "cust-1.ci.test", own, {HERE, "2001:db8::1"})
+def troubles(random: dict[str, Answer], own: Answer, **deps: Answer) -> list[names.Trouble]:
+    domains = {"cust-1.ci.test": own, **{f"{dep}.ci.test": one for dep, one in deps.items()}}
+    return names.judge("ci.test", random, domains, {HERE, "2001:db8::1"})
 
 
 def test_names_that_lead_to_the_node() -> None:
@@ -122,6 +123,11 @@ def test_a_name_of_the_app_that_is_not_free(own: Answer) -> None:
     found = troubles(RANDOM, own)[0]
     assert not found.moving
     assert found.observed == f"cust-1.ci.test: {own}"
+
+
+def test_the_name_of_a_dep_that_is_not_free() -> None:
+    (found,) = troubles(RANDOM, answer(HERE), **{"keyc-1": answer(OLD), "gite-1": answer(HERE)})
+    assert (found.observed, found.moving) == (f"keyc-1.ci.test: {OLD}", False)
 
 
 def test_the_systems_resolver_is_asked() -> None:

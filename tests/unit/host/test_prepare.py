@@ -12,6 +12,7 @@ from recipe_repo import COMPOSE, SAMPLE, RecipeRepo, scope_of
 from ccci_host import checkout, prepare
 from ccci_host.answer import Answer
 from ccci_host.compose import ComposeError, parse_env
+from ccci_host.node import Inside
 from ccci_host.sides import Wishes, read_side, sample_of
 
 BASE = {".env.sample": SAMPLE, "compose.yml": COMPOSE}
@@ -357,3 +358,45 @@ def test_compose_files_that_together_are_too_much_are_the_recipes_fault(
     run = Run(tmp_path, None, {**BASE, **more})
     assert run.outcomes == {"prepare.compose_valid": "fail"}
     assert "more than 4 MiB" in run.observed("prepare.compose_valid")
+
+
+def test_apps_of_a_run_do_not_share_what_is_theirs(tmp_path: Path) -> None:
+    """The recipe and its dep are prepared in one folder of the node."""
+    authority = tmp_path / "ca.crt"
+    authority.write_text("OURS\n")
+    kept = {}
+    for recipe, overlay in (("web", None), ("sso", "version: '3.8'\nservices: {app: {hostname: x}}\n")):
+        repo = RecipeRepo(tmp_path / recipe)
+        commit = repo.commit_files({".env.sample": SAMPLE, "compose.yml": COMPOSE, "README.md": recipe}, "1.0.0+1")
+        scope = {**scope_of(tmp_path / "node", recipe), "domain": f"{recipe}.ci.test", "stack": f"{recipe}_ci_test"}
+        order = prepare.Order(
+            scope=scope, bundle=str(repo.bundle(tmp_path / f"{recipe}.bundle")), base=None,
+            head={"kind": "version", "label": "1.0.0+1", "commit": commit}, env={}, env_from_upgrade={},
+            compose_files=None, overlay=overlay, policy={},
+            inside={"hosts": ["web.ci.test", "sso.ci.test"], "ca": str(authority)},
+        )  # fmt: skip
+        answer = Answer("prepare")
+        prepare.prepare(order, {}, answer)
+        assert {one["id"]: one["outcome"] for one in answer.results} == GREEN
+        kept[recipe] = scope
+    assert (prepare.recipe_folder(kept["web"]) / "README.md").read_text() == "web"
+    assert (prepare.recipe_folder(kept["sso"]) / "README.md").read_text() == "sso"
+    assert not prepare.overlay_file(kept["web"]).exists()
+    assert prepare.overlay_file(kept["sso"]).is_file()
+    names = {path.name for path in (tmp_path / "node" / "bundles").iterdir()}
+    assert names == {"web.bundle", "sso.bundle"}
+
+
+def test_what_is_injected_is_deployed_and_not_judged(tmp_path: Path) -> None:
+    repo = RecipeRepo(tmp_path / "repo")
+    mine = {"ccci-ca-bundle.crt": "THEIRS\n", ".env.sample": SAMPLE, "compose.yml": COMPOSE}
+    commit = repo.commit_files(mine, "1.0.0+1")
+    checkout.clone(str(repo.bundle(tmp_path / "recipe.bundle")), str(tmp_path / "node" / "recipe"))
+    tree = checkout.Tree(str(tmp_path / "node" / "recipe"), commit)
+    inside = Inside(["a.test"], "OURS\n")
+    side = read_side(tree, SAMPLE, Wishes(domain="a.test", stack="a_test", inside=inside))
+    assert side.others == {"ccci-ca-bundle-2.crt": "OURS\n"}
+    assert side.deployed.configs["ccci_ca"]["file"] == "./ccci-ca-bundle-2.crt"
+    assert set(side.placed) == {"compose.ccci-node.yml", "ccci-ca-bundle-2.crt"}
+    assert "ccci_ca" not in side.recipe.configs
+    assert all("extra_hosts" not in service.raw for service in side.recipe.services.values())

@@ -21,6 +21,7 @@ A, B = "0a" * 32, "0b" * 32
         (1, {"s": 2}, {"s"}, "fail"),
         (2, {"dep": 1, "s": 1}, {"dep", "s"}, "pass"),
         (2, {"dep": 1}, {"dep"}, "skip"),
+        (2, {"dep": 2}, {"dep"}, "fail"),  # twice one stack is not once two of them
         (1, {}, set(), "skip"),
         # Nobody counted it, and yet it is there: our own book-keeping is wrong, which must never look green.
         (1, {}, {"s"}, "error"),
