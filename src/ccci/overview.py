@@ -9,9 +9,11 @@ from typing import Any
 
 from ccci import paths, runs
 from ccci.errors import CcciError
+from ccci.plan.deps import resolve
+from ccci.plan.load import EMBEDDED
 from ccci.plan.recipe_settings import load_recipe_settings
 from ccci.plan.tests_discovery import discover_tests
-from ccci.settings import load_settings
+from ccci.settings import Settings, load_settings
 from ccci.source.catalogue import known_recipes
 
 
@@ -19,16 +21,19 @@ def print_recipes(inventory: str | None, output: str) -> None:
     """`ccci list`: every recipe that is known here; others can be played too."""
     settings = load_settings(inventory)
     known = runs.all_runs()
-    rows = [_recipe(name, known) for name in known_recipes(settings.recipe_url)]
+    rows = [_recipe(name, known, settings) for name in known_recipes(settings.recipe_url)]
     if output == "json":
         sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
         return
-    table = [("RECIPE", "TESTS", "NOT JUDGED", "LAST VERDICT", "RUN")]
+    table = [("RECIPE", "TESTS", "DEPS", "NOT JUDGED", "LAST VERDICT", "RUN")]
     table += [
-        (row["recipe"], _count(row), ", ".join(row["not_judged"]) or "-", row["verdict"] or "-", row["run"] or "-")
+        (row["recipe"], _count(row), ", ".join(row["deps"]) or "-", ", ".join(row["not_judged"]) or "-",
+         "not run here" if row["not_run"] else row["verdict"] or "-", row["run"] or "-")
         for row in rows
-    ]
-    sys.stdout.write("\n".join(columns(table)) + "\n")
+    ]  # fmt: skip
+    lines = columns(table)
+    lines += [f"{row['recipe']} is not run here: {row['not_run']}" for row in rows if row["not_run"]]
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def print_config(inventory: str | None, output: str) -> None:
@@ -48,17 +53,21 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _recipe(name: str, known: list[runs.Run]) -> dict[str, Any]:
+def _recipe(name: str, known: list[runs.Run], inventory: Settings) -> dict[str, Any]:
     folder = paths.RECIPE_TESTS / name
     tests_dir = folder if folder.is_dir() else None
     last = runs.last_of(name, known)
     row: dict[str, Any] = {
-        "recipe": name, "folder": str(tests_dir) if tests_dir else None, "tests": [], "not_judged": {}, "problem": None,
-        "verdict": last.verdict() if last else None, "run": last.name if last else None,
+        "recipe": name, "folder": str(tests_dir) if tests_dir else None, "tests": [], "deps": [], "not_judged": {},
+        "not_run": None, "problem": None, "verdict": last.verdict() if last else None,
+        "run": last.name if last else None,
     }  # fmt: skip
     try:
         settings = load_recipe_settings(tests_dir)
         row["tests"] = [test.id for test in discover_tests(name, tests_dir)]
+        row["deps"] = list(dict.fromkeys(needed.dep.recipe for needed in resolve(name, settings)))
+        if inventory.platform == EMBEDDED and settings.embedded_not_run:
+            row |= {"not_run": settings.embedded_not_run, "verdict": None, "run": None}
         row["not_judged"] = dict(settings.skip)
         if settings.backup_not_applicable:
             row["not_judged"] |= dict.fromkeys(("backup", "restore"), settings.backup_not_applicable)

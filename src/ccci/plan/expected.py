@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ccci.plan.tiers import TIERS, requested
@@ -201,6 +201,11 @@ def _without_key(identifier: str) -> str:
 def generic_ids() -> frozenset[str]:
     """Every id that some run of some recipe may expect, the recipes' own tests aside."""
     return frozenset(item.id for item in _GENERIC)
+
+
+def ids_of_deps(keys: Iterable[str]) -> frozenset[str]:
+    """Every id that a run with deps of these keys may expect of them."""
+    return frozenset(_with_key(item.id, key) for key in keys for item in _OF_DEP)
 
 
 def _is_due(item: Expected, wanted: Sequence[str]) -> bool:

@@ -8,19 +8,24 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ccci import paths, yaml_file
 from ccci.errors import PASS, USAGE, CcciError, InfrastructureError, UsageError
 from ccci.plan.build import plan_of
-from ccci.plan.expected import generic_ids
-from ccci.plan.load import OVERLAY, Materials, Request, load
+from ccci.plan.deps import PROVIDES, resolve
+from ccci.plan.expected import generic_ids, ids_of_deps
+from ccci.plan.load import EMBEDDED, OVERLAY, Materials, Request, load
+from ccci.plan.needs import needs
 from ccci.plan.recipe_settings import FILE, load_recipe_settings
-from ccci.plan.tests_discovery import discover_hooks, discover_tests
+from ccci.plan.tests_discovery import check_task_file, discover_hooks, discover_tests, flat_tasks
 from ccci.plan.tiers import TIERS
+from ccci.schemas import facts
 from ccci.settings import Settings, load_settings
 from ccci.source.versions import nearest
 from ccci_host import policy
 from ccci_host.traefik_labels import App, app_of
+from ccci_probe import steps
 
 ERROR, NOTE = "error", "note"
 FLOOR = 2  # tests of what makes a recipe what it is
@@ -67,7 +72,9 @@ def lint_recipe(recipe: str, settings: Settings) -> list[Finding]:
     if not folder.is_dir():
         near = nearest(recipe, enrolled()) or enrolled()
         raise UsageError(f"There is no folder {folder}", expected=", ".join(near), next_step=f"ccci new {recipe}")
-    steps: tuple[Callable[[str, Path], Iterable[Finding]], ...] = (_settings, _tests, _copies, _strangers, _parity)
+    steps: tuple[Callable[[str, Path], Iterable[Finding]], ...] = (
+        _settings, _deps, _provides, _tests, _copies, _strangers, _parity
+    )  # fmt: skip
     findings: list[Finding] = []
     for step in steps:
         try:
@@ -87,6 +94,49 @@ def _settings(recipe: str, folder: Path) -> Iterator[Finding]:
     load_recipe_settings(folder)
 
 
+def _deps(recipe: str, folder: Path) -> Iterator[Finding]:
+    """Deps that are not there or that nothing proves, and a login that no browser can play."""
+    settings = load_recipe_settings(folder)
+    resolve(recipe, settings)
+    proved = {settings.login.through} if settings.login else set()
+    for test in discover_tests(recipe, folder):
+        proved |= {*needs(test.uses, [dep.name for dep in settings.deps], test.path)}
+    for index, dep in enumerate(settings.deps):
+        if dep.name not in proved:
+            place = settings.place("deps", index)
+            yield Finding(NOTE, recipe, f"{place}: neither a test nor the login needs {dep.name}, so nothing proves it")
+    if settings.login is not None:
+        for part in ("start", "then", "logout"):
+            for index, step in enumerate(getattr(settings.login, part)):
+                if wrong := steps.problem(step):
+                    yield Finding(ERROR, recipe, f"{settings.place('login', part, index)}: {wrong}")
+
+
+def _provides(recipe: str, folder: Path) -> Iterator[Finding]:
+    """What other recipes would get from this one."""
+    for path in sorted((folder / PROVIDES).glob("*")):
+        if path.suffix == ".py" or path.name == "__pycache__":
+            continue
+        if path.suffix != ".yml" or path.stem not in facts.kinds():
+            near = nearest(path.stem, facts.kinds()) or facts.kinds()
+            names = ", ".join(f"{kind}.yml" for kind in near)
+            yield Finding(ERROR, recipe, f"{path} is no kind of facts; expected {names}")
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        check_task_file(str(path), text)
+        given = [arguments for task in flat_tasks(yaml_file.parse(text, str(path)).data) for arguments in _calls(task)]
+        if not any(arguments.get("kind") == path.stem for arguments in given):
+            yield Finding(ERROR, recipe, f"{path} gives no facts: expected a task ccci_provide with kind: {path.stem}")
+        for arguments in given:
+            name = str(arguments.get("file", "")).rpartition("/")[2]
+            if name and "{" not in name and not (path.parent / name).is_file():
+                yield Finding(ERROR, recipe, f"{path} names {name}, which is not in {path.parent}")
+
+
+def _calls(task: dict[str, Any]) -> list[dict[str, Any]]:
+    return [task["ccci_provide"]] if isinstance(task.get("ccci_provide"), dict) else []
+
+
 def _tests(recipe: str, folder: Path) -> Iterator[Finding]:
     settings = load_recipe_settings(folder)
     discover_hooks(folder, also=[(settings.marker or {}).get(key, "") for key in ("seed", "check", "destroy")])
@@ -96,7 +146,9 @@ def _tests(recipe: str, folder: Path) -> Iterator[Finding]:
     elif len(tests) < FLOOR:
         names = ", ".join(test.id for test in tests) or "none"
         text = f"{len(tests)} of at least {FLOOR} tests of what makes this recipe what it is ({names})"
-        yield Finding(ERROR, recipe, f"{folder / 'tests'} is under the floor: {text}")
+        # Where an app cannot be played, nobody could see its tests pass.
+        level = NOTE if settings.embedded_not_run else ERROR
+        yield Finding(level, recipe, f"{folder / 'tests'} is under the floor: {text}")
 
 
 def _copies(recipe: str, folder: Path) -> Iterator[Finding]:
@@ -130,9 +182,10 @@ def _parity(recipe: str, folder: Path) -> Iterator[Finding]:
         yield Finding(ERROR, recipe, f"{file} is missing: what upstream tests, what covers it here, what is left out")
         return
     own = {test.id for test in discover_tests(recipe, folder)}
+    shared = generic_ids() | ids_of_deps(needed.key for needed in resolve(recipe, load_recipe_settings(folder)))
     for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
         for name in _QUOTED.findall(line):
-            known = own if name.startswith(f"{recipe}.") else generic_ids() if name.split(".")[0] in TIERS else None
+            known = own if name.startswith(f"{recipe}.") else shared if name.split(".")[0] in TIERS else None
             if known is not None and name not in known:
                 near = nearest(name, known)
                 hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(sorted(known)) or 'none'}"
@@ -141,6 +194,10 @@ def _parity(recipe: str, folder: Path) -> Iterator[Finding]:
 
 def _planned(recipe: str, settings: Settings) -> Iterator[Finding]:
     """What only shows together with the recipe itself: templates, the marker's service, the compose files."""
+    not_run = load_recipe_settings(paths.RECIPE_TESTS / recipe).embedded_not_run
+    if not_run and settings.platform == EMBEDDED:
+        yield Finding(NOTE, recipe, f"not run here, so its compose files were not checked: {not_run}")
+        return
     try:
         materials = load(Request(recipe), settings)
         plan = plan_of(materials)

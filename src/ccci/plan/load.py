@@ -192,7 +192,7 @@ def _deps(
     for one in needed:
         recipe = one.settings
         if one.dep.recipe not in mirrors:
-            mirrors[one.dep.recipe] = open_mirror(one.dep.recipe, settings.recipe_url)
+            mirrors[one.dep.recipe] = _dep_mirror(one, settings)
         mirror = mirrors[one.dep.recipe]
         versions = mirror.versions()
         if not versions:
@@ -210,6 +210,14 @@ def _deps(
         side = _side(mirror, head.commit, both.known, {"DOMAIN": domain, "STACK_NAME": stack}, recipe)
         hooks = discover_hooks(one.tests_dir, also=_marker_files(recipe))
         yield DepMaterials(one, mirror, head, domain, stack, side, renderer, both, hooks)
+
+
+def _dep_mirror(needed: Needed, settings: Settings) -> Mirror:
+    try:
+        return open_mirror(needed.dep.recipe, settings.recipe_url)
+    except UsageError as error:
+        what = f"{needed.place}: {error.what}"
+        raise UsageError(what, expected=error.expected, observed=error.observed) from error
 
 
 def _newest(env: Env, later: Env) -> dict[str, str]:

@@ -120,6 +120,11 @@ def _ends_the_play(place: str, name: object) -> UsageError:
     )  # fmt: skip
 
 
+def flat_tasks(tasks: list[Any]) -> list[dict[str, Any]]:
+    """The tasks of a file that `check_task_file` let pass, those inside blocks too."""
+    return [task for _, task in _tasks(tasks, ()) if isinstance(task, dict)]
+
+
 def _tasks(tasks: list[Any], path: yaml_file.KeyPath) -> Iterator[tuple[yaml_file.KeyPath, Any]]:
     for index, task in enumerate(tasks):
         yield (*path, index), task

@@ -206,7 +206,25 @@ def test_list_shows_coverage_and_the_last_verdict(ccci, world):
     assert row["not_judged"] == {"backup": "keeps no data"}
     assert (row["verdict"], row["run"]) == ("fail", "20260102-000000-demo-abcdef")
     human = ccci("list")[1]
-    assert re.search(r"demo\s+generic \+ 1\s+backup\s+fail", human)
+    assert re.search(r"demo\s+generic \+ 1\s+-\s+backup\s+fail", human)
+
+
+def test_list_names_deps_and_never_a_verdict_of_what_is_not_run_here(ccci, world):
+    a_run(world, "20260101-000000-demo-abcdef", "pass")
+    world.write("recipe.yml", "embedded: {not_run: needs a real registry}\ndeps: [{recipe: idp, as: sso}]\n")
+    provider = world.root / "recipe_tests" / "idp" / "provides" / "sso.yml"
+    provider.parent.mkdir(parents=True)
+    provider.write_text("- ccci_provide: {kind: sso}\n")
+    world.configure("ccci_platform: embedded\n")
+    (row,) = [row for row in json.loads(ccci("list", "--format", "json")[1]) if row["recipe"] == "demo"]
+    assert (row["deps"], row["not_run"], row["verdict"]) == (["idp"], "needs a real registry", None)
+    human = ccci("list")[1]
+    assert re.search(r"demo\s+generic \+ 0\s+idp\s+-\s+not run here", human)
+    assert "demo is not run here: needs a real registry" in human
+    assert "pass" not in human
+    assert "not run on the embedded platform" in ccci("play", "demo", "--yes")[2]
+    world.configure("ccci_platform: released\n")
+    assert re.search(r"demo\s+generic \+ 0\s+idp\s+-\s+pass", ccci("list")[1])
 
 
 def test_a_run_is_live_while_its_lock_is_held_and_unfinished_after(world):

@@ -298,3 +298,10 @@ def test_a_dep_without_a_published_version_is_refused(world, others):
     forge.ref("refs/heads/main", forge.commit({"compose.yml": COMPOSE}, "First"))
     others.write("fresh", "provides/sso.yml", PROVIDER.replace("KIND", "sso"))
     refused(world, SSO.replace("idp", "fresh"), "recipe.yml:2: no version of fresh is published")
+
+
+def test_the_tier_of_tests_that_need_deps_cannot_be_skipped(world, others):
+    world.write("tests/test_x.py", "def test_a(deps):\n    deps.sso\n")
+    assert world.plan()["tests"][0]["needs"] == ["sso"]
+    text = SSO + "skip: [{tier: custom, reason: too slow for us}]\n"
+    refused(world, text, r"recipe.yml:3 skips tests that need deps: demo.test_a")

@@ -96,3 +96,82 @@ def test_an_unknown_recipe(good):
     with pytest.raises(UsageError, match="There is no folder") as error:
         lint_recipe("demos", good.settings())
     assert error.value.expected == "demo"
+
+
+# Deps, providers and logins.
+
+PROVIDES = (
+    "- name: Make a client\n  ccci_provide: {kind: sso, file: '{{ ccci_dep_plan.recipe.tests_dir }}/provides/sso.py'}\n"
+)
+
+
+@pytest.fixture
+def with_dep(good):
+    provider = good.root / "recipe_tests" / "idp"
+    (provider / "provides").mkdir(parents=True)
+    (provider / "provides" / "sso.yml").write_text(PROVIDES)
+    good.write("recipe.yml", "deps: [{recipe: idp, as: sso}]\n")
+    good.write("PARITY.md", "`install.sso.provided` and `install.login`\n")
+    good.write("tests/one.yml", "# needs: sso\n" + TASK.format(1))
+    return good
+
+
+def folder_errors(world) -> list[str]:
+    """Without what needs the recipe itself: the provider of these tests has no repository."""
+    return [text for text in errors(world) if "wants" not in text]
+
+
+def test_a_good_dep_has_no_errors_and_its_ids_are_known(with_dep):
+    assert folder_errors(with_dep) == []
+    with_dep.write("PARITY.md", "`install.git.provided`\n")
+    assert any("names install.git.provided, which is no id" in text for text in errors(with_dep))
+
+
+def test_a_dep_that_is_not_there_is_an_error_with_its_line(with_dep):
+    with_dep.write("recipe.yml", "deps: [{recipe: ipd, as: sso}]\n")
+    assert any("recipe.yml:2: there is no folder" in text for text in errors(with_dep))
+
+
+def test_a_test_that_needs_an_unknown_dep_is_an_error_with_its_line(with_dep):
+    with_dep.write("tests/one.yml", "---\n# needs: forge\n" + TASK.format(1))
+    assert any("one.yml:2 needs the dep 'forge'" in text for text in errors(with_dep))
+    with_dep.write("recipe.yml", "health: {path: /x}\n")
+    assert any("one.yml:2 needs deps, but recipe.yml names none" in text for text in errors(with_dep))
+
+
+def test_a_dep_that_nothing_proves_is_worth_a_note(with_dep):
+    with_dep.write("tests/one.yml", TASK.format(1))
+    notes = [finding.text for finding in lint_recipe("demo", with_dep.settings()) if finding.level == NOTE]
+    assert any("recipe.yml:2: neither a test nor the login needs sso" in text for text in notes)
+
+
+def test_a_step_of_a_login_that_no_browser_knows_is_an_error(with_dep):
+    with_dep.write(
+        "recipe.yml",
+        "deps: [{recipe: idp, as: sso}]\nlogin:\n  through: sso\n  then:\n    - expect_txt: x\n    - click: a\n",
+    )
+    found = [text for text in errors(with_dep) if "recipe.yml:6: a step is one of" in text]
+    assert len(found) == 1
+
+
+def test_a_provider_gives_facts_of_a_kind_that_there_is(good):
+    good.write("provides/sso.yml", PROVIDES)
+    good.write("provides/sso.py", "def provide(app, wants): ...\n")
+    assert errors(good) == []
+    (good.tests / "provides" / "sso.py").unlink()
+    assert any("sso.yml names sso.py, which is not in" in text for text in errors(good))
+    good.write("provides/sso.yml", TASK.format(1))
+    assert any("sso.yml gives no facts: expected a task ccci_provide with kind: sso" in text for text in errors(good))
+    good.write("provides/sso.yml", PROVIDES.replace("kind: sso", "kind: forge"))
+    assert any("gives no facts" in text for text in errors(good))
+    good.write("provides/ssso.yml", PROVIDES)
+    assert any("ssso.yml is no kind of facts; expected sso.yml" in text for text in errors(good))
+
+
+def test_what_is_not_run_here_is_a_note_and_its_floor_too(good):
+    good.write("recipe.yml", "embedded: {not_run: needs a real registry}\n")
+    (good.tests / "tests" / "two.yml").unlink()
+    good.configure("ccci_platform: embedded\n")
+    findings = lint_recipe("demo", good.settings())
+    assert [finding for finding in findings if finding.level == ERROR] == []
+    assert any("not run here" in finding.text and "a real registry" in finding.text for finding in findings)
