@@ -293,6 +293,11 @@ def test_a_recipe_that_is_not_run_here_is_refused_here_and_planned_elsewhere(wor
     refused(world, "embedded: {not_run: needs a real registry}\n", "demo is not run on the embedded platform")
 
 
+def test_a_dep_whose_repository_is_not_there_is_refused_with_its_line(world, others):
+    others.write("gone", "provides/sso.yml", PROVIDER.replace("KIND", "sso"))
+    refused(world, SSO.replace("idp", "gone"), "recipe.yml:2: Unknown recipe 'gone'")
+
+
 def test_a_dep_without_a_published_version_is_refused(world, others):
     forge = Repo(world.root / "forge" / "fresh.git")
     forge.ref("refs/heads/main", forge.commit({"compose.yml": COMPOSE}, "First"))

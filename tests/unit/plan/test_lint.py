@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from gitrepo import Repo
 
 from ccci.errors import UsageError
 from ccci.plan.lint import ERROR, NOTE, enrolled, lint_recipe
@@ -100,6 +101,7 @@ def test_an_unknown_recipe(good):
 
 # Deps, providers and logins.
 
+DEPS = "deps: [{recipe: idp, as: sso, wants: {redirect_uris: ['https://{{ domain }}/x']}}]\n"
 PROVIDES = (
     "- name: Make a client\n  ccci_provide: {kind: sso, file: '{{ ccci_dep_plan.recipe.tests_dir }}/provides/sso.py'}\n"
 )
@@ -110,19 +112,17 @@ def with_dep(good):
     provider = good.root / "recipe_tests" / "idp"
     (provider / "provides").mkdir(parents=True)
     (provider / "provides" / "sso.yml").write_text(PROVIDES)
-    good.write("recipe.yml", "deps: [{recipe: idp, as: sso}]\n")
+    forge = Repo(good.root / "forge" / "idp.git")
+    commit = forge.commit({"compose.yml": "services: {app: {image: 'idp:1'}}\n"}, "First")
+    forge.ref("refs/heads/main", forge.tag("1.0.0+1", commit))
+    good.write("recipe.yml", DEPS)
     good.write("PARITY.md", "`install.sso.provided` and `install.login`\n")
     good.write("tests/one.yml", "# needs: sso\n" + TASK.format(1))
     return good
 
 
-def folder_errors(world) -> list[str]:
-    """Without what needs the recipe itself: the provider of these tests has no repository."""
-    return [text for text in errors(world) if "wants" not in text]
-
-
 def test_a_good_dep_has_no_errors_and_its_ids_are_known(with_dep):
-    assert folder_errors(with_dep) == []
+    assert errors(with_dep) == []
     with_dep.write("PARITY.md", "`install.git.provided`\n")
     assert any("names install.git.provided, which is no id" in text for text in errors(with_dep))
 
@@ -148,7 +148,7 @@ def test_a_dep_that_nothing_proves_is_worth_a_note(with_dep):
 def test_a_step_of_a_login_that_no_browser_knows_is_an_error(with_dep):
     with_dep.write(
         "recipe.yml",
-        "deps: [{recipe: idp, as: sso}]\nlogin:\n  through: sso\n  then:\n    - expect_txt: x\n    - click: a\n",
+        DEPS + "login:\n  through: sso\n  then:\n    - expect_txt: x\n    - click: a\n",
     )
     found = [text for text in errors(with_dep) if "recipe.yml:6: a step is one of" in text]
     assert len(found) == 1
