@@ -1,0 +1,145 @@
+"""A person logs in to an app through its provider, and out again, in a real browser that has never been there."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from . import browser as pages
+from .polling import short
+from .steps import Stage, Story, problem
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+FAILED = "login-failed"
+PAUSE = 0.25  # seconds between two looks at where the browser is
+AGAIN = 4.0  # seconds for which the user is looked for after the logout; longer when it took longer after the login
+KNOWN = ("username", "email", "name")  # of the user, in steps; the password is typed by us alone
+_USER = re.compile(r"\{\{\s*user\.([a-z_]+)\s*\}\}")
+Step = Mapping[str, Any]
+
+
+def with_user(step: Any, user: Mapping[str, Any]) -> Any:
+    """A step with `{{ user.username }}` and the like filled in. ValueError for what a step may not know. Pure."""
+    if isinstance(step, Mapping):
+        return {key: with_user(value, user) for key, value in step.items()}
+    if not isinstance(step, str):
+        return step
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in KNOWN or match[1] not in user:
+            raise ValueError(f"user.{match[1]} is not known in a step; known are {', '.join(KNOWN)}")
+        return str(user[match[1]])
+
+    return _USER.sub(value, step)
+
+
+def wrong_steps(steps: Sequence[Step]) -> str | None:
+    """What is wrong with steps as they were written; None for good ones."""
+    found = (f"step {number}: {wrong}" for number, step in enumerate(steps, 1) if (wrong := problem(step)))
+    return next(found, None)
+
+
+class Login(Stage):
+    """A page on which the steps of a login are played, besides those of every browser check."""
+
+    def __init__(
+        self, browser: Browser, run_dir: str | None, deadline: float, title: str, facts: Mapping[str, Any], app: str
+    ) -> None:
+        """`facts` of a dep of kind sso; `app` is the app's address."""
+        super().__init__(browser, run_dir, deadline, title)
+        self._facts, self._app, self._shown_after = facts, urlsplit(app).netloc, 0.0
+        self._then: Sequence[Step] = ()
+        self._actions |= {
+            "at_provider": self._at_provider, "credentials": self._credentials, "back": self._back,
+            "the_user": self._the_user, "not_the_user": self._not_the_user,
+        }  # fmt: skip
+
+    def tell(self, path: str, start: Sequence[Step], then: Sequence[Step], logout: Sequence[Step]) -> Story:
+        """The whole story: a visit of `path`, `start` until the provider's page shows, credentials, `then`, which
+        proves the user, `logout`, and the visit again."""
+        url, user, self._then = f"https://{self._app}{path}", self._facts["user"], then
+        story = [
+            {"goto": url}, *start,
+            {"at_provider": self._facts["issuer"]}, self._picture("1-provider"),
+            {"credentials": user["username"]}, {"back": self._app}, self._picture("2-back"),
+            {"the_user": user["username"]}, self._picture("3-user"),
+            *logout, self._picture("4-logged-out"),
+            {"goto": url}, {"not_the_user": user["username"]}, self._picture("5-again"),
+        ]  # fmt: skip
+        told = self.play(story)
+        # The address of a page on the way may hold a code that is as good as a password.
+        told.evidence = "\n".join([bare(self._page.url), self.console.told()]).strip()
+        told.failure_id = told.failure_id or (FAILED if told.outcome == "fail" else None)
+        if told.outcome == "pass":
+            told.observed = (
+                f"{self._facts['user']['username']} logged in through {self._facts['issuer']}, and out again"
+            )
+        return told
+
+    def _picture(self, name: str) -> Step:
+        return {"screenshot": f"screenshots/{self._title}-{name}.png"}
+
+    def _at_provider(self, issuer: str) -> None:
+        self._frame = None
+        self._arrive(urlsplit(issuer).netloc, "the provider")
+        self._find(self._facts["login_form"]["username"])
+
+    def _credentials(self, username: str) -> None:
+        form = self._facts["login_form"]
+        self._find(form["username"]).fill(username, timeout=self._left())
+        if form.get("next"):
+            self._find(form["next"]).click(timeout=self._left())
+        field = self._find(form["password"])
+        if field.get_attribute("type") != "password":
+            raise TimeoutError(f"{form['password']} would show what is typed: it is no field for passwords")
+        field.fill(self._facts["user"]["password"], timeout=self._left())
+        self._find(form["submit"]).click(timeout=self._left())
+        self._untouched = False
+
+    def _back(self, host: str) -> None:
+        self._arrive(host, "the app")
+        self._untouched = True
+
+    def _arrive(self, host: str, whose: str) -> None:
+        """Waits until the browser is at a host; what the page shows instead says why it is not."""
+        while urlsplit(self._page.url).netloc != host:
+            if time.monotonic() + PAUSE > self._deadline:
+                shown = short(str(self._page.evaluate("document.body ? document.body.innerText : ''")))
+                raise TimeoutError(f"the browser is at {bare(self._page.url)}, not at {whose}: {shown!r}")
+            self._page.wait_for_timeout(PAUSE * 1000)
+        self._page.wait_for_load_state("domcontentloaded", timeout=self._left())
+
+    def _the_user(self, _: str) -> None:
+        began = time.monotonic()
+        for step in self._then:
+            self._act(step)
+        self._shown_after = time.monotonic() - began
+
+    def _not_the_user(self, _: str) -> None:
+        """The very steps that proved the user must fail now: who is logged in still, or again without being asked, is
+        not logged out."""
+        from playwright.sync_api import Error
+
+        whole, self._deadline = self._deadline, time.monotonic() + max(AGAIN, 2 * self._shown_after)
+        try:
+            for step in self._then:
+                self._act(step)
+        except (TimeoutError, Error):
+            return
+        finally:
+            self._deadline = whole
+        raise TimeoutError(f"the user is still shown after the logout, at {bare(self._page.url)}")
+
+    def _act(self, step: Step) -> None:
+        kind, value = next(iter(step.items()))
+        self._actions[kind](value)
+
+
+def bare(url: str) -> str:
+    """An address without its query and fragment."""
+    return url.partition("?")[0].partition("#")[0]
