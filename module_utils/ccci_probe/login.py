@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from . import browser as pages
 from .polling import short
 from .steps import Stage, Story, problem
 
@@ -19,6 +18,10 @@ FAILED = "login-failed"
 PAUSE = 0.25  # seconds between two looks at where the browser is
 AGAIN = 4.0  # seconds for which the user is looked for after the logout; longer when it took longer after the login
 KNOWN = ("username", "email", "name")  # of the user, in steps; the password is typed by us alone
+PICTURES = {
+    "1-provider": "the provider's page", "2-back": "back in the app", "3-user": "the user",
+    "4-logged-out": "logged out", "5-again": "the visit afterwards",
+}  # fmt: skip
 _USER = re.compile(r"\{\{\s*user\.([a-z_]+)\s*\}\}")
 Step = Mapping[str, Any]
 
@@ -56,7 +59,7 @@ class Login(Stage):
         self._then: Sequence[Step] = ()
         self._actions |= {
             "at_provider": self._at_provider, "credentials": self._credentials, "back": self._back,
-            "the_user": self._the_user, "not_the_user": self._not_the_user,
+            "the_user": self._the_user, "picture": self._picture, "not_the_user": self._not_the_user,
         }  # fmt: skip
 
     def tell(self, path: str, start: Sequence[Step], then: Sequence[Step], logout: Sequence[Step]) -> Story:
@@ -65,11 +68,11 @@ class Login(Stage):
         url, user, self._then = f"https://{self._app}{path}", self._facts["user"], then
         story = [
             {"goto": url}, *start,
-            {"at_provider": self._facts["issuer"]}, self._picture("1-provider"),
-            {"credentials": user["username"]}, {"back": self._app}, self._picture("2-back"),
-            {"the_user": user["username"]}, self._picture("3-user"),
-            *logout, self._picture("4-logged-out"),
-            {"goto": url}, {"not_the_user": user["username"]}, self._picture("5-again"),
+            {"at_provider": self._facts["issuer"]}, {"picture": "1-provider"},
+            {"credentials": user["username"]}, {"back": self._app}, {"picture": "2-back"},
+            {"the_user": user["username"]}, {"picture": "3-user"},
+            *logout, {"picture": "4-logged-out"},
+            {"goto": url}, {"not_the_user": user["username"]}, {"picture": "5-again"},
         ]  # fmt: skip
         told = self.play(story)
         # The address of a page on the way may hold a code that is as good as a password.
@@ -81,8 +84,8 @@ class Login(Stage):
             )
         return told
 
-    def _picture(self, name: str) -> Step:
-        return {"screenshot": f"screenshots/{self._title}-{name}.png"}
+    def _picture(self, name: str) -> None:
+        self._keep_picture(f"screenshots/{self._title}-{name}.png", f"{self._title}: {PICTURES[name]}")
 
     def _at_provider(self, issuer: str) -> None:
         self._frame = None
