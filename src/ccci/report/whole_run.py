@@ -24,6 +24,7 @@ from ccci.report.model import (
 REMOVED, DEPLOY_COUNT, NO_LEAK, DEPLOYED = (
     "teardown.removed", "teardown.deploy_count", "teardown.no_secret_leak", "install.deploy",
 )  # fmt: skip
+TITLE, AGAIN = "As many deploys as were due", "redeploy-flake"
 
 
 def with_leaks(judged: list[Assertion], stream: Sequence[Event]) -> list[Assertion]:
@@ -47,8 +48,8 @@ def with_deploys(judged: list[Assertion], plan: dict[str, Any], stream: Sequence
     counted = facts[-1] if facts else None
     made, due = deploys_made(counted), int(plan["scope"].get("deploys", 1))
     if made is not None and isinstance(counted, dict) and len(counted) > 1 and max(counted.values()) > 1:
-        check = Check(None, FAIL, "each app deployed once", _each(counted, plan), failure_id="redeploy-flake")
-        return _merge(judged, DEPLOY_COUNT, "As many deploys as were due", check)
+        check = Check(None, FAIL, "each app deployed once", _each(counted, plan), failure_id=AGAIN)
+        return _merge(judged, DEPLOY_COUNT, TITLE, check)
     deployed = next((item for item in judged if item.id == DEPLOYED), None)
     if made is not None and made < due and deployed is not None and deployed.outcome != PASS:
         cause = f"not reached, because {DEPLOYED} is {deployed.outcome}"
@@ -60,8 +61,8 @@ def with_deploys(judged: list[Assertion], plan: dict[str, Any], stream: Sequence
         ]
     if made is None or made == due:
         return judged
-    title, failure_id = "As many deploys as were due", "redeploy-flake" if made > due else None
-    return _merge(judged, DEPLOY_COUNT, title, Check(None, FAIL, _deploys(due), _deploys(made), failure_id=failure_id))
+    failure_id = AGAIN if made > due else None
+    return _merge(judged, DEPLOY_COUNT, TITLE, Check(None, FAIL, _deploys(due), _deploys(made), failure_id=failure_id))
 
 
 def _each(counted: dict[str, int], plan: dict[str, Any]) -> str:
