@@ -40,10 +40,10 @@ options:
     elements: dict
     required: true
   logout:
-    description: Steps that log the user out.
+    description: Steps that log the user out. Without them, nothing is judged after the login, which the result says.
     type: list
     elements: dict
-    required: true
+    default: []
   retry_for:
     description: Seconds for all of it.
     type: float
@@ -100,7 +100,7 @@ ARGUMENT_SPEC = {
     "path": {"type": "str", "default": "/"},
     "start": {"type": "list", "elements": "dict", "default": []},
     "then": {"type": "list", "elements": "dict", "required": True},
-    "logout": {"type": "list", "elements": "dict", "required": True},
+    "logout": {"type": "list", "elements": "dict", "default": []},
     "retry_for": {"type": "float", "default": 120.0},
     "ingress_address": {"type": "str"},
     "spki_file": {"type": "str"},
@@ -121,7 +121,7 @@ def main() -> None:
     except ValueError as error:
         module.fail_json(msg=str(error))
     for name, steps in story.items():
-        wrong = login.wrong_steps(steps) or (None if steps or name == "start" else "there are none")
+        wrong = login.wrong_steps(steps) or (None if steps or name != "then" else "there are none")
         if wrong:
             module.fail_json(msg=f"{name}: {wrong}")
     answer = Answer()

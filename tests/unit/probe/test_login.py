@@ -70,6 +70,12 @@ def test_what_goes_wrong_is_said(
     assert words in told.observed
 
 
+def test_without_a_way_out_the_result_says_so(sso: LittleSso, chromium: Any, tmp_path: Path) -> None:
+    told = tell(sso, chromium, tmp_path, logout=[])
+    assert (told.outcome, len(told.artefacts)) == ("pass", 3)
+    assert "nobody says how to log out" in told.observed
+
+
 def test_wrong_credentials_show_what_the_provider_says(sso: LittleSso, chromium: Any, tmp_path: Path) -> None:
     told = tell(sso, chromium, tmp_path, limit=6, user={**USER, "password": "not this one at all"})
     assert "not at the app: 'Invalid username or password." in told.observed

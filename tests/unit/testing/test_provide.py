@@ -139,7 +139,7 @@ def test_wrong_wishes_never_reach_the_provider(site: Site, tmp_path: Path) -> No
 def test_every_kind_knows_its_secrets() -> None:
     assert kinds.kinds() == ["forge", "postgres", "s3", "smtp", "sso"]
     assert kinds.secret_paths("sso") == {
-        ("client_secret",), ("brief", "client_secret"), ("user", "password"),
+        ("client_secret",), ("brief", "client_secret"), ("user", "password"), ("user", "grant_password"),
     }  # fmt: skip
     assert kinds.secret_paths("forge") == {("admin", "token"), ("oauth2", "client_secret")}
     assert kinds.secret_paths("postgres") == {("password",)} == kinds.secret_paths("smtp")
