@@ -28,7 +28,7 @@ from ccci.report.model import (
     with_artefacts,
     worst,
 )
-from ccci.report.whole_run import REMOVED, deploys_made
+from ccci.report.whole_run import ENGINE, REMOVED, deploys_made
 
 __all__ = ["Result", "compute", "last_play", "reproduce", "with_artefacts"]
 
@@ -183,10 +183,13 @@ def _exit_code(verdict: str, tiers: Sequence[Tier], left_behind: bool) -> int:
 
 
 def _culprit(tiers: Sequence[Tier], verdict: str) -> Tier | None:
-    """The tier to name in one sentence: the first that is as bad as the whole run, before any that was not reached."""
+    """The tier to name in one sentence: the first that is as bad as the whole run, before any that was not reached. One
+    that says that Docker was restarted comes before all that this may have broken, unless they say it themselves."""
     red = [tier for tier in tiers if tier.verdict not in (PASS, SKIP)]
     same = [tier for tier in red if tier.verdict in (verdict, MISSING if verdict == ERROR else verdict)]
-    return next(iter(same or red), None)
+    restarted = [tier for tier in same if any(item.id == ENGINE and item.outcome == ERROR for item in tier.assertions)]
+    first = next(iter(same or red), None)
+    return restarted[0] if restarted and first and first.failure_id != restarted[0].failure_id else first
 
 
 def _no_culprit(verdict: str, left_behind: Sequence[Any]) -> str | None:

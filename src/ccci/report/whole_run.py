@@ -21,8 +21,8 @@ from ccci.report.model import (
     with_checks,
 )
 
-REMOVED, DEPLOY_COUNT, NO_LEAK, DEPLOYED = (
-    "teardown.removed", "teardown.deploy_count", "teardown.no_secret_leak", "install.deploy",
+REMOVED, DEPLOY_COUNT, NO_LEAK, DEPLOYED, ENGINE = (
+    "teardown.removed", "teardown.deploy_count", "teardown.no_secret_leak", "install.deploy", "teardown.engine",
 )  # fmt: skip
 TITLE, AGAIN = "As many deploys as were due", "redeploy-flake"
 

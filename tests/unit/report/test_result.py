@@ -146,6 +146,20 @@ def test_what_broke_a_module_explains_what_it_could_not_say_any_more_of_its_tier
             assert computed.failure_id == "docker-down"
 
 
+@pytest.mark.parametrize(
+    ("failure_id", "cause"),
+    [(None, "teardown.engine: Docker was restarted"), ("docker-down", "upgrade.marker_seeded: no container runs")],
+)
+def test_a_restart_of_docker_is_told_before_what_it_broke(failure_id: str | None, cause: str) -> None:
+    one = plan()
+    stream = stopped_at(one, "upgrade.marker_seeded", "error", observed="no container runs", failure_id=failure_id)
+    place = next(index for index, event in enumerate(stream) if event.get("id") == "teardown.removed")
+    told = {"observed": "Docker was restarted", "failure_id": "docker-down"}
+    stream.insert(place, result("teardown.engine", "teardown", "error", stream[place]["at"], **told))
+    computed = compute(one, stream)
+    assert (computed.cause, computed.failure_id, computed.exit_code) == (cause, "docker-down", 3)
+
+
 def test_an_error_of_an_operation_is_infrastructures() -> None:
     one = plan()
     computed = compute(one, stopped_at(one, "upgrade.deploy", "error", observed="the daemon is gone"))
