@@ -78,7 +78,7 @@ def look(snapshot: Snapshot, memory: Memory) -> tuple[Memory, Decision]:
     traces = follow(memory.traces, snapshot)
     heard = max([memory.heard, *(event.nano for event in snapshot.events)])
     deaths = tuple(dead.without_old_logs(dead.recall(memory.deaths, snapshot, memory.since, traces)))
-    memory = Memory(memory.since, deaths, memory.good, traces, heard)
+    memory = Memory(memory.since, deaths, _corrected(memory, deaths), traces, heard)
     good = {
         service.name: snapshot.at
         for service in snapshot.services
@@ -87,6 +87,17 @@ def look(snapshot: Snapshot, memory: Memory) -> tuple[Memory, Decision]:
     }
     memory = replace(memory, good={**memory.good, **good})
     return memory, decide(snapshot, memory.recent, memory.deaths, traces)
+
+
+def _corrected(memory: Memory, deaths: Sequence[Death]) -> dict[str, float]:
+    """When each service was last up. Swarm says a moment late that a task is dead: a look in between takes its service
+    for one that is up, and the death would count as one from before."""
+    good, known = dict(memory.good), {death.task for death in memory.deaths}
+    for death in deaths:
+        told_late = death.task not in known and death.how != "stopped"
+        if told_late and death.at <= good.get(death.service, 0.0):
+            good[death.service] = min(good[death.service], death.started)
+    return good
 
 
 def decide(

@@ -222,6 +222,21 @@ def test_a_paused_update_whose_next_try_came_up_is_no_failure() -> None:
     assert decide(snapshot(half), [death(20)]).outcome == "fail"
 
 
+def test_a_death_that_swarm_tells_late_is_not_one_from_before_the_service_was_up() -> None:
+    runs = task("running", 10, id="new", container=Container("c", "running", "none", NOW - 9))
+    update = {"update_state": "updating", "update_started": NOW - 11}
+    memory, decision = look(snapshot(service("db", runs, **update)), Memory(NOW - 12))
+    assert "db" in memory.good
+    # The container had ended before that look, and nothing told so yet.
+    ended = Container("c", "exited", "none", NOW - 9, NOW - 0.5, log="InnoDB: Missing MLOG_CHECKPOINT")
+    failed = task("failed", 10, id="new", exit_code=1, error="task: non-zero exit (1)", container=ended)
+    paused = {**update, "update_state": "paused", "update_message": "update paused due to failure"}
+    later = replace(snapshot(service("db", failed, **paused)), at=NOW + 0.5)
+    memory, decision = look(later, memory)
+    assert decision.outcome == "fail"
+    assert "Missing MLOG_CHECKPOINT" in decision.findings[0].evidence
+
+
 def test_an_older_task_that_still_runs_is_waited_for() -> None:
     new = task("running", 5, container=Container("c", "running", "healthy"))
     old = task("running", 500, desired="shutdown", current=False)
