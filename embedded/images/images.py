@@ -44,7 +44,7 @@ CACHES = shutil.ignore_patterns("__pycache__")
 # What the controller trusts, beside images/ on a node: for builds that fetch from the registry of a language. No input
 # of an image, since only its build stage sees it.
 CA_BUNDLE = "ca-certificates.crt"
-BUILD_LIMIT = 2400  # seconds for one `docker build`: a compiler on a small and busy machine
+BUILD_LIMIT = 3600  # seconds for one `docker build`: a compiler on a small and busy machine
 # Builders differ in what `docker save` gives afterwards (BuildKit adds attestations); the classic one is everywhere.
 DOCKER_ENV = {**os.environ, "DOCKER_BUILDKIT": "0"}
 
