@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FAILED = "login-failed"
 PAUSE = 0.25  # seconds between two looks at where the browser is
+ASKED_AGAIN = 2.0  # seconds for which a new page of the provider shows its form: the credentials were not taken
 AGAIN = 4.0  # seconds for which the user is looked for after the logout; longer when it took longer after the login
 KNOWN = ("username", "email", "name")  # of the user, in steps; the password is typed by us alone
 PICTURES = {
@@ -101,17 +102,36 @@ class Login(Stage):
         if field.get_attribute("type") != "password":
             raise TimeoutError(f"{form['password']} would show what is typed: it is no field for passwords")
         field.fill(self._facts["user"]["password"], timeout=self._left())
+        self._page.evaluate("document.documentElement.dataset.ccciTyped = ''")  # it goes with this page
         self._find(form["submit"]).click(timeout=self._left())
         self._untouched = False
 
     def _back(self, host: str) -> None:
-        self._arrive(host, "the app")
+        self._arrive(host, "the app", self._asks_again)
         self._untouched = True
 
-    def _arrive(self, host: str, whose: str) -> None:
-        """Waits until the browser is at a host; what the page shows instead says why it is not."""
+    def _asks_again(self) -> bool:
+        """A whole new page of the provider shows the form once more. A form in a frame is not looked for."""
+        from playwright.sync_api import Error
+
+        form = self._facts["login_form"]
+        fields = [form["username"]] if form.get("next") else [form["username"], form["password"]]
+        try:
+            shown = self._page.evaluate(
+                "document.readyState === 'complete' && !('ccciTyped' in document.documentElement.dataset)"
+            )
+            return bool(shown) and all(self._page.is_visible(field) for field in fields)
+        except Error:  # the page is being replaced
+            return False
+
+    def _arrive(self, host: str, whose: str, hopeless: Callable[[], bool] = lambda: False) -> None:
+        """Waits until the browser is at a host, or it has been hopeless for a while; what the page shows instead says
+        why it is not."""
+        hoped = time.monotonic()
         while urlsplit(self._page.url).netloc != host:
-            if time.monotonic() + PAUSE > self._deadline:
+            if not hopeless():
+                hoped = time.monotonic()
+            if time.monotonic() + PAUSE > self._deadline or time.monotonic() - hoped > ASKED_AGAIN:
                 shown = short(str(self._page.evaluate("document.body ? document.body.innerText : ''")))
                 raise TimeoutError(f"the browser is at {bare(self._page.url)}, not at {whose}: {shown!r}")
             self._page.wait_for_timeout(PAUSE * 1000)

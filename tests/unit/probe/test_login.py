@@ -77,7 +77,9 @@ def test_without_a_way_out_the_result_says_so(sso: LittleSso, chromium: Any, tmp
 
 
 def test_wrong_credentials_show_what_the_provider_says(sso: LittleSso, chromium: Any, tmp_path: Path) -> None:
-    told = tell(sso, chromium, tmp_path, limit=6, user={**USER, "password": "not this one at all"})
+    began = time.monotonic()
+    told = tell(sso, chromium, tmp_path, limit=60, user={**USER, "password": "not this one at all"})
+    assert time.monotonic() - began < 30, "the provider asks again at once: nothing is worth waiting for"
     assert "not at the app: 'Invalid username or password." in told.observed
     assert told.failure_id == "login-failed"
 
