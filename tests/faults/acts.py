@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -16,10 +15,11 @@ from pathlib import Path
 import hands
 from judge import RED, assertions
 from playing import PROJECT, Played
-from stage import INVENTORY, SETTINGS, Stage
+from stage import INVENTORY, Stage
 
 from ccci.settings import find_inventory
 
+INSTALL = ("--tags", "install")
 REACH_LIMIT = 120.0  # seconds until a play has come to the wanted moment
 
 
@@ -168,10 +168,7 @@ def held_volume_for_ever(stage: Stage) -> list[str]:
 
 def vanished_test(stage: Stage) -> list[str]:
     """A test file that was there when the run was planned is gone when it would run."""
-    copy = stage.folder / "recipe_tests"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(SETTINGS / "two-tests", copy)
-    stage.player.environment["CCCI_RECIPE_TESTS_DIR"] = str(copy)
+    copy = stage.own_settings()
     planned = stage.command("plan", "faultbox", "--save", "--tags", "custom")
     plan = Path(planned.out.strip())
     (copy / "faultbox" / "tests" / "second.yml").unlink()
@@ -193,6 +190,17 @@ def skipped_tests(stage: Stage) -> list[str]:
     if played.code == 0:
         return ["a run in which every test was skipped is green"]
     return [] if "skip" in f"{played.out}{played.err}".lower() else ["the skip is not told"]
+
+
+def unprovided_dep(stage: Stage) -> list[str]:
+    """A dep whose folder says nothing of what its parent wants: told before the node is touched."""
+    (stage.own_settings() / "custom-html" / "provides" / "sso.yml").unlink()
+    before = stage.node.objects()
+    with stage.recording():
+        played = stage.command("play", "faultbox", "--yes", *INSTALL)
+    made = [event["Actor"] for event in stage.record.docker if event["Action"] == "create"]
+    wrong = unlike("play", played, 2, "recipe.yml:4", "custom-html", "provides/sso.yml")
+    return wrong + ([f"made on the node: {made[:3]}"] if made else []) + leftovers(stage, before)
 
 
 @contextmanager

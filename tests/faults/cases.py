@@ -5,11 +5,11 @@ from __future__ import annotations
 import acts
 import evidence as seen
 import hands
-from judge import Case
+from judge import RED, Around, Case, assertions
 from playing import Played
 from stage import Record, Stage
 
-INSTALL, UPGRADE = ("--tags", "install"), ("--tags", "upgrade")
+INSTALL, UPGRADE = acts.INSTALL, ("--tags", "upgrade")
 BACKUP, RESTORE, CUSTOM = ("--tags", "backup"), ("--tags", "restore"), ("--tags", "custom")
 
 
@@ -56,6 +56,54 @@ def asked_again_in_time(stage: Stage, played: Played) -> list[str]:
         return ["the registry never refused, or never gave"]
     pause = min(times[200]) - min(times[429])
     return [] if 2 <= pause < 10 else [f"asked again after {pause:.1f} s"]
+
+
+PROVIDER, PROVIDES, PARENT = "custom-html/provides/sso.py", "custom-html/provides/sso.yml", "faultbox/recipe.yml"
+
+
+def with_dep(*changes: tuple[str, str, str]) -> tuple[Around, ...]:
+    return (hands.looked_before, hands.changed(*changes))
+
+
+def nothing_left(stage: Stage, played: Played) -> list[str]:
+    """Of the recipe and its dep, which both were there; the dep first, and each deployed once."""
+    made, removed = services(stage.record, "create"), services(stage.record, "remove")
+    own = [name.startswith(f"{stage.record.stack}_") for name in made]
+    wrong = [] if own == [False, True] else [f"made were {made}, the recipe's own stack is {stage.record.stack}"]
+    wrong += [] if sorted(made) == sorted(removed) else [f"made were {made}, removed {removed}"]
+    wrong += [] if played.json["deploys"] == {"due": 2, "made": 2} else [f"deploys: {played.json['deploys']}"]
+    return wrong + acts.leftovers(stage, stage.record.before)
+
+
+def only_the_dep(stage: Stage, played: Played) -> list[str]:
+    """The dep was deployed, its logs are kept, the recipe itself was never there, and nothing is left."""
+    made, removed = services(stage.record, "create"), services(stage.record, "remove")
+    wrong = [] if len(made) == 1 and made == removed else [f"made were {made}, removed {removed}"]
+    wrong += [f"the recipe was deployed: {name}" for name in made if name.startswith(f"{stage.record.stack}_")]
+    wrong += [] if played.json["deploys"] == {"due": 2, "made": 1} else [f"deploys: {played.json['deploys']}"]
+    logs = sorted(path.name for path in (played.run_dir / "logs").glob("*.log") if path.stat().st_size)
+    wrong += [] if "sso-app.log" in logs else [f"no logs of the dep among {logs}"]
+    return wrong + acts.leftovers(stage, stage.record.before)
+
+
+def only_the_test(stage: Stage, played: Played) -> list[str]:
+    """What was skipped makes the run red; of all else the verdict is its own."""
+    red = [item["id"] for item in assertions(played) if item["outcome"] in RED]
+    wrong = [] if len(red) == 1 else [f"red are {red}"]
+    wrong += [] if "SSO UNVERIFIED" in played.json["cause"] else [f"the run's cause: {played.json['cause']}"]
+    return wrong + nothing_left(stage, played)
+
+
+def goes_on(stage: Stage, played: Played) -> list[str]:
+    """A login that does not work is judged, and the life goes on."""
+    later = [item for item in assertions(played) if item["tier"] == "custom" and item["outcome"] == "pass"]
+    return ([] if later else ["no test ran after the login"]) + nothing_left(stage, played)
+
+
+def services(record: Record, action: str) -> list[str]:
+    """Names of services of which Docker told this, oldest first."""
+    return [attributes(event)["name"] for event in record.docker
+            if event["Type"] == "service" and event["Action"] == action]  # fmt: skip
 
 
 CASES = [
@@ -168,6 +216,39 @@ CASES = [
          UPGRADE, "hanging-hook",
          exit=1, tier="upgrade", says="docker service update.*did not end within 15 s"),
 
+    # Deps. The provider of settings/sso is a page and a document, so each fault is one text in its files.
+    Case("dep-provided", "dep-not-provided", "A dep that gives what it should", CUSTOM, "sso",
+         around=with_dep(), also=nothing_left, where="install.sso.provided", says="names itself and its endpoints"),
+    Case("dep-not-ready", "boot-placeholder", "A dep that never becomes ready", INSTALL, "sso",
+         around=with_dep(("custom-html/recipe.yml", "http: 30}", "http: 8}\nhealth: {path: /ready}")),
+         exit=3, tier="install", named="", says="404", also=only_the_dep),
+    Case("dep-not-provided", "dep-not-provided", "A provider that raises an error", INSTALL, "sso",
+         around=with_dep((PROVIDER, "    return {", '    raise RuntimeError("the realm is locked")\n    return {')),
+         exit=3, tier="install", says=r"custom-html \(dep sso\): RuntimeError: the realm is locked \(sso\.py:\d+\)",
+         evidence=seen.command_ended("openid-configuration"), also=only_the_dep),
+    Case("dep-not-provided-hang", "dep-not-provided", "A provider that never answers", INSTALL, "sso",
+         around=with_dep((PROVIDER, "    endpoints = {", "    __import__('time').sleep(600)\n    endpoints = {"),
+                         (PROVIDES, "limit: 120", "limit: 6")),
+         exit=3, tier="install", says=r"custom-html \(dep sso\): still running after 6 s", also=only_the_dep),
+    Case("dep-wrong-facts", "dep-wrong-facts", "Facts with a misspelt name", INSTALL, "sso",
+         around=with_dep((PROVIDER, '"client_id"', '"clientid"')),
+         exit=3, tier="install", says=r"custom-html \(dep sso\): the facts are no sso.*clientid",
+         evidence=seen.command_ended("openid-configuration"), also=only_the_dep),
+    Case("dep-wrong-issuer", "dep-wrong-issuer", "A provider that calls itself something else", INSTALL, "sso",
+         around=with_dep((PROVIDER, 'document = {"issuer": app.url', 'document = {"issuer": "https://elsewhere.example"')),
+         exit=3, tier="install", says=r"custom-html \(dep sso\): .*issuer is 'https://elsewhere\.example'",
+         evidence=seen.command_ended("openid-configuration"), also=only_the_dep, smoke=True),
+    Case("dep-unprovided", "dep-not-provided", "A dep without a file that says what it provides", settings="sso",
+         act=acts.unprovided_dep),
+    Case("login-failed", "login-failed", "A provider that does not take the credentials",
+         ("--tags", "install,custom"), "sso",
+         around=with_dep((PARENT, "deps:", "login: {through: sso, path: /login, then: [{expect_text: ada}]}\ndeps:")),
+         exit=1, tier="install", says="Wrong user name or password", also=goes_on),
+    Case("skip-goes-green-sso", "skip-goes-green", "A test of the login that skips itself", CUSTOM, "sso",
+         around=with_dep(("faultbox/tests/test_sso.py", "    done = ",
+                          '    import pytest\n\n    pytest.skip("nobody is there")\n    done = ')),
+         exit=3, tier="custom", says=r"SSO UNVERIFIED.*nobody is there", also=only_the_test),
+
     # What cannot happen any more: each of these tries.
     Case("prune-mid-deploy", "prune-mid-deploy", "A cleaning in the middle of a run", act=acts.prune_in_a_run),
     Case("cached-untagged", "cached-untagged", "An image that is here by digest only", act=acts.cached_without_a_tag),
@@ -180,7 +261,8 @@ CASES = [
          act=acts.skipped_tests),
     Case("skip-goes-green-deps", "skip-goes-green", "A dep that no recipe provides", settings="deps",
          act=acts.refused("recipe.yml:3: there is no folder", "no-such-provider")),
-    Case("stale-checkout", "stale-checkout", "A test file that vanishes", act=acts.vanished_test),
+    Case("stale-checkout", "stale-checkout", "A test file that vanishes", settings="two-tests",
+         act=acts.vanished_test),
     Case("duplicate-test", "duplicate-test", "A stray copy of a test", settings="duplicate",
          act=acts.refused("used twice", "test_a.py:", "test_b.py:"), smoke=True),
     Case("vacuous-floor", "vacuous-floor", "One test that counts twice", settings="copied-test",

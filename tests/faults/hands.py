@@ -54,6 +54,28 @@ def agent(what: str, number: int, *words: str) -> Around:
 
 
 @contextmanager
+def looked_before(stage: Stage) -> Iterator[None]:
+    """What is on the node is written down, to be compared with what is there afterwards."""
+    stage.record.before = stage.node.objects()
+    yield
+
+
+def changed(*changes: tuple[str, str, str]) -> Around:
+    """Files of the case's settings, of which one text is another one: (file, old, new), each old text there once."""
+
+    @contextmanager
+    def around(stage: Stage) -> Iterator[None]:
+        copy = stage.own_settings()
+        for name, old, new in changes:
+            text = (copy / name).read_text()
+            assert text.count(old) == 1, f"{name} has {old!r} {text.count(old)} times"
+            (copy / name).write_text(text.replace(old, new))
+        yield
+
+    return around
+
+
+@contextmanager
 def without_timezone(stage: Stage) -> Iterator[None]:
     stage.node.run("mv /etc/timezone /etc/timezone.ccci-faults")
     try:

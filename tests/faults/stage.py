@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -38,7 +39,8 @@ class Record:
     """What was seen without asking ccci. Lines are dicts with `at`, in epoch seconds.
 
     `docker`: the node's events; `registry`: requests to the registry in front; `hands`: what was done by the suite
-    itself; `play`: the run's own event file, which only says when the verdict was known.
+    itself; `play`: the run's own event file, which only says when the verdict was known; `before`: the node's objects,
+    where they were looked at.
     """
 
     began: float
@@ -47,6 +49,7 @@ class Record:
     registry: list[Line] = field(default_factory=list)
     hands: list[Line] = field(default_factory=list)
     play: list[Line] = field(default_factory=list)
+    before: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Stage:
@@ -55,10 +58,18 @@ class Stage:
     def __init__(self, runs: Path, folder: Path, settings: str = "") -> None:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
-        environment = {"CCCI_RECIPE_TESTS_DIR": str(SETTINGS / (settings or "none"))}
-        self.player = Player(INVENTORY, runs, environment)
+        self.settings = SETTINGS / (settings or "none")
+        self.player = Player(INVENTORY, runs, {"CCCI_RECIPE_TESTS_DIR": str(self.settings)})
         self.node = Node(["docker", "exec", CONTAINER, "sh", "-c"])
         self.record = Record(time.time())
+
+    def own_settings(self) -> Path:
+        """A copy of the case's settings, which is played with from now on: it may be spoiled."""
+        copy = self.folder / "recipe_tests"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.settings, copy)
+        self.player.environment["CCCI_RECIPE_TESTS_DIR"] = str(copy)
+        return copy
 
     def play(self, *words: str, recipe: str = RECIPE) -> Played:
         return self.command("play", recipe, "--format", "json", "--yes", *words)

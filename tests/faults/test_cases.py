@@ -32,8 +32,8 @@ def test_every_failure_id_has_a_case_and_every_case_a_known_id():
     assert set(known()) - covered - elsewhere == set()
 
 
-# Without a case of their own: no settings at all, those that an act copies, and the good run of bench/faults.py.
-OTHERS = ("none", "two-tests", "slow-boot")
+# Without a case of their own: no settings at all, and the good run of bench/faults.py.
+OTHERS = ("none", "slow-boot")
 
 
 def test_ids_are_used_once_and_settings_exist():
