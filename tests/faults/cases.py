@@ -86,6 +86,11 @@ def only_the_dep(stage: Stage, played: Played) -> list[str]:
     return wrong + acts.leftovers(stage, stage.record.before)
 
 
+def nothing_deployed(stage: Stage, played: Played) -> list[str]:
+    made = services(stage.record, "create")
+    return ([f"deployed were {made}"] if made else []) + acts.leftovers(stage, stage.record.before)
+
+
 def only_the_test(stage: Stage, played: Played) -> list[str]:
     """What was skipped makes the run red; of all else the verdict is its own."""
     red = [item["id"] for item in assertions(played) if item["outcome"] in RED]
@@ -238,6 +243,10 @@ CASES = [
          around=with_dep((PROVIDER, 'document = {"issuer": app.url', 'document = {"issuer": "https://elsewhere.example"')),
          exit=3, tier="install", says=r"custom-html \(dep sso\): .*issuer is 'https://elsewhere\.example'",
          evidence=seen.command_ended("openid-configuration"), also=only_the_dep, smoke=True),
+    Case("dep-secret-taken", "leaked-dep", "A secret of the node where one from a dep should be", INSTALL, "sso",
+         around=(hands.looked_before, hands.secret_there("sso_secret_v1", *INSTALL)),
+         exit=3, tier="prepare", named="", says="_sso_secret_v1",
+         evidence=seen.play_started, also=nothing_deployed),
     Case("dep-unprovided", "dep-not-provided", "A dep without a file that says what it provides", settings="sso",
          act=acts.unprovided_dep),
     Case("login-failed", "login-failed", "A provider that does not take the credentials",

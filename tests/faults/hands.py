@@ -75,6 +75,21 @@ def changed(*changes: tuple[str, str, str]) -> Around:
     return around
 
 
+def secret_there(secret: str, *words: str) -> Around:
+    """Somebody else's secret has the name of one of the app's. It must still be there in the end."""
+
+    @contextmanager
+    def around(stage: Stage) -> Iterator[None]:
+        name = f"{stage.stack(*words)}_{secret}"
+        stage.node.run(f"echo foreign | docker secret create {name} -")
+        try:
+            yield
+        finally:
+            stage.node.run(f"docker secret rm {name}")
+
+    return around
+
+
 @contextmanager
 def without_timezone(stage: Stage) -> Iterator[None]:
     stage.node.run("mv /etc/timezone /etc/timezone.ccci-faults")
