@@ -156,7 +156,10 @@ def record(run_dir: Path, answer: dict[str, Any], ours: dict[str, Any], began: f
 
 
 def of_dep(answer: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A module's answer about a dep: its key is in ids, services (as the teardown names their logs) and facts. Pure."""
+    """A module's answer about a dep: its key is in ids, services (as the teardown names their logs) and facts. Pure.
+
+    A dep that fails is an error: nothing is known about the recipe under test, which has no part in it.
+    """
     if not key:
         return dict(answer)
     facts = {name if name in SHARED_FACTS else f"{key}.{name}": value
@@ -177,7 +180,8 @@ def of_dep(answer: Mapping[str, Any], key: str) -> dict[str, Any]:
 def _result_of_dep(result: Mapping[str, Any], key: str) -> dict[str, Any]:
     tier, _, rest = str(result.get("id")).partition(".")
     service = {"service": f"{key}-{result['service']}"} if result.get("service") else {}
-    return {**result, "id": f"{tier}.{key}.{rest}", **service}
+    outcome = "error" if result.get("outcome") == "fail" else result.get("outcome")
+    return {**result, "id": f"{tier}.{key}.{rest}", "outcome": outcome, **service}
 
 
 def told_of(ours: Mapping[str, Any], text: str) -> str:

@@ -39,6 +39,7 @@ def test_1_a_good_change_passes(play):
     tasks = [event for event in played.events() if event["type"] == "task" and event.get("on") == "node"]
     life = [task["name"] for task in tasks if task.get("tier") != "custom"]  # the recipe's own tests are its own affair
     assert 0 < len(life) <= 14, life
+    assert len(tasks) - len(life) <= 2, [task["name"] for task in tasks]  # one for each of its task files
 
 
 def test_2_a_wrong_health_port_fails_in_upgrade_within_seconds(play):
