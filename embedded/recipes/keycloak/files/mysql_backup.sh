@@ -12,8 +12,8 @@ ask() {
 
 case "${1:-}" in
 backup)
-    # Written aside first: a dump that is there is whole.
-    mariadb-dump --user=root --single-transaction --routines --triggers "$MARIADB_DATABASE" >"$dump.part"
+    # Written aside first: a dump that is there is whole. It makes the database, too, with the collation that it has.
+    mariadb-dump --user=root --single-transaction --routines --databases "$MARIADB_DATABASE" >"$dump.part"
     tail -n 1 "$dump.part" | grep -q '^-- Dump completed'
     mv "$dump.part" "$dump"
     ;;
@@ -26,8 +26,8 @@ restore)
     trap 'ask --execute="ALTER USER \`$MARIADB_USER\`@\`%\` ACCOUNT UNLOCK"' EXIT
     ask --execute="ALTER USER \`$MARIADB_USER\`@\`%\` ACCOUNT LOCK"
     ask --execute="KILL USER \`$MARIADB_USER\`@\`%\`"
-    ask --execute="DROP DATABASE IF EXISTS \`$MARIADB_DATABASE\`; CREATE DATABASE \`$MARIADB_DATABASE\`"
-    ask "$MARIADB_DATABASE" <"$dump"
+    ask --execute="DROP DATABASE IF EXISTS \`$MARIADB_DATABASE\`"
+    ask <"$dump"
     rm -f "$dump"
     ;;
 *)
