@@ -33,6 +33,8 @@ PATIENCE = 4.0
 NOTHING_NEW = 12.0
 # So often a process in a container that is not up may be killed for want of memory before more is pointless.
 OOMS = 3
+# So long (seconds) what a container said last may be on its way.
+UNREAD = 3.0
 LOG_SHOWN = 2000  # bytes of a log in the evidence
 
 
@@ -184,9 +186,16 @@ def diagnose(
                 alive = _of_living(case)
                 finding = alive if alive and (finding is None or alive.certain) else finding
         if finding is not None:
-            found.append(finding)
+            found.append(replace(finding, certain=False) if _is_unread(case) else finding)
     needed = {name for service in snapshot.services for name in service.needs}
     return sorted(found, key=lambda one: (not one.certain, ORDER.index(one.failure_id), one.service not in needed))
+
+
+def _is_unread(case: Case) -> bool:
+    """Its last try ended so lately that nobody could read its last words yet, which may say more than that it ended."""
+    last = case.deaths[-1] if case.deaths else None
+    words_matter = last is not None and last.how in ("exit", "killed") and last.log is None
+    return words_matter and last is not None and case.snapshot.at - last.at < UNREAD
 
 
 def _of_update(case: Case, is_up: bool) -> Finding | None:

@@ -151,7 +151,7 @@ def watch(client: Client, stack: str, cursor: Mapping[str, Any], seconds: float)
     happened, first = events.wait(TOGETHER), bool(cursor)
     quiet = LONG_QUIET if cursor and not happened else 0
     while True:
-        dead = [death.task for death in memory.deaths]
+        dead = [death.task for death in memory.deaths if death.log is not None]
         curious = first or time.monotonic() >= deadline
         snapshot = read(eye.frame(dead, curious, events=happened), stack)
         memory, decision = look(snapshot, memory)

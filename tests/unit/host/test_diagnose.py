@@ -58,6 +58,13 @@ def test_one_exit_proves_nothing_and_the_same_words_twice_do() -> None:
     assert certain(death(10, log="no file a"), death(1, log="no key b")) == []
 
 
+def test_nothing_is_certain_of_a_death_whose_words_nobody_could_read_yet() -> None:
+    known = [death(20, log=""), death(10, log="")]
+    assert certain(*known, death(1, log=None)) == []
+    assert certain(*known, death(4, log=None))[0].failure_id == "crash-loop"
+    assert certain(*known, death(1, log=""))[0].failure_id == "crash-loop"
+
+
 def test_silence_needs_three_and_words_of_waiting_four() -> None:
     silent = [death(age, log="") for age in (40, 30, 20, 10)]
     assert needed(silent[:1]) == 3

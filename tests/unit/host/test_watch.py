@@ -154,6 +154,19 @@ def test_what_does_not_change_is_asked_once_in_a_slice() -> None:
     assert not set(dead) & set(eye.frame(known)["inspected"])
 
 
+def test_words_that_could_not_be_read_at_first_are_read_later() -> None:
+    engine = Engine(Plan("app", needs=("db",), words="No space left on device"), Plan("db", boot=1000, checked=True))
+    engine.go_on(4)
+    real = engine.containers
+    # Docker's list is a moment older than swarm's news that the task has failed.
+    engine.containers = lambda stack: [{**one, "State": "running"} for one in real(stack)]  # type: ignore[method-assign]
+    memory = watch.watch(engine, STACK, {}, 0.0).memory  # type: ignore[arg-type]
+    assert [death.log for death in memory.deaths] == [None]
+    engine.containers = real  # type: ignore[method-assign]
+    memory = watch.watch(engine, STACK, json.loads(json.dumps(memory.to_json())), 0.0).memory  # type: ignore[arg-type]
+    assert [death.log for death in memory.deaths] == ["No space left on device"]
+
+
 def test_ports_are_looked_at_only_when_somebody_died(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(Plan("app", checked=True))
     engine.go_on(3)
