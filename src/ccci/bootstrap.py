@@ -147,6 +147,8 @@ def set_up(settings: Settings, found: State, check: bool = False) -> None:
     folder = paths.cache_dir() / "bootstrap" / f"{began}-{node.name}-{os.getpid()}"
     folder.mkdir(parents=True, mode=0o700)
     variables = {"ccci_bootstrap_fingerprint": fingerprint(), "ccci_on_demand_images": " ".join(found.images)}
+    if found.missing and not check:  # until it has ended, and also when nobody can read what it left
+        (paths.node_facts_dir(node.name) / STAMP).unlink(missing_ok=True)
     progress = Progress(sys.stderr)
     options = ["--check"] if check else []
     limit = f"{node.name},ccci_controller"

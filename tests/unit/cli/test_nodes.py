@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from ccci import bootstrap, cleaning, doctor, inventory, paths
-from ccci.errors import UsageError
+from ccci.engine import life
+from ccci.errors import InfrastructureError, UsageError
 
 
 def test_nodes_in_their_order_with_their_connections(world):
@@ -96,6 +97,18 @@ def test_a_node_that_lacks_images_of_a_recipe_is_set_up_for_it_and_keeps_those_o
     found = bootstrap.state(world.settings(), ["forge", "shop"])
     assert found.missing == "it lacks the images shop:1, which take minutes to build"
     assert found.images == ("forge:1", "shop:1")
+
+
+def test_a_set_up_that_does_not_end_leaves_a_node_that_is_not_set_up(world, monkeypatch):
+    monkeypatch.setattr(bootstrap, "_ask_docker", lambda path: "OK")
+    monkeypatch.setattr(life, "simple", lambda *_: 2)
+    stamp = paths.node_facts_dir("here") / bootstrap.STAMP
+    stamp.parent.mkdir(parents=True)
+    for text in ("{} not JSON", json.dumps({"fingerprint": "old"})):
+        stamp.write_text(text)
+        with pytest.raises(InfrastructureError, match="Setting up here failed"):
+            bootstrap.ensure(world.settings(), assume_yes=True)
+        assert not stamp.exists()
 
 
 def test_a_fleet_is_set_up_by_its_operators(world):
