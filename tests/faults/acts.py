@@ -199,7 +199,7 @@ def unprovided_dep(stage: Stage) -> list[str]:
     with stage.recording():
         played = stage.command("play", "faultbox", "--yes", *INSTALL)
     made = [event["Actor"] for event in stage.record.docker if event["Action"] == "create"]
-    wrong = unlike("play", played, 2, "recipe.yml:4", "custom-html", "provides/sso.yml")
+    wrong = unlike("play", played, 2, "recipe.yml:5", "custom-html", "provides/sso.yml")
     return wrong + ([f"made on the node: {made[:3]}"] if made else []) + leftovers(stage, before)
 
 
