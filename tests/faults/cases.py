@@ -81,6 +81,8 @@ def only_the_dep(stage: Stage, played: Played) -> list[str]:
     wrong = [] if len(made) == 1 and made == removed else [f"made were {made}, removed {removed}"]
     wrong += [f"the recipe was deployed: {name}" for name in made if name.startswith(f"{stage.record.stack}_")]
     wrong += [] if played.json["deploys"] == {"due": 2, "made": 1} else [f"deploys: {played.json['deploys']}"]
+    told = str(played.json["cause"])
+    wrong += [] if told.startswith("install.sso.") else [f"the run's cause does not name the dep: {told[:100]}"]
     logs = sorted(path.name for path in (played.run_dir / "logs").glob("*.log") if path.stat().st_size)
     wrong += [] if "sso-app.log" in logs else [f"no logs of the dep among {logs}"]
     return wrong + acts.leftovers(stage, stage.record.before)
