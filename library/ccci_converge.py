@@ -70,7 +70,7 @@ ccci_slice:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import lock, resources, watch
+from ansible.module_utils.ccci_host import lock, resources, state, watch
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 
@@ -96,7 +96,8 @@ def main() -> None:
         seen = watch.watch(client, arguments["scope"]["stack"], arguments["cursor"], arguments["slice_seconds"])
         if not seen.over and not arguments["expired"]:
             answer.slice(module, seen.memory.to_json(), seen.decision.progress)
-        watch.report(answer, seen, arguments["limit"], arguments["assert_restarts"])
+        here = state.load(arguments["scope"]).get(state.PREPULLED) or []
+        watch.report(answer, seen, arguments["limit"], arguments["assert_restarts"], here)
         resources.note(client, arguments["scope"]["stack"], answer)
         answer.leave(module, operation=[operation])
 

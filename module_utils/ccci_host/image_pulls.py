@@ -93,7 +93,7 @@ class _Puller:
         tried = 1
         while True:
             done = self._pull_once(reference, begun)
-            if done.state == DONE or registry.refusal(done.words).failure_id != "rate-limit":
+            if done.state == DONE or registry.refusal(done.words, reference).failure_id != "rate-limit":
                 break
             asked = self._asked_to_wait(reference)
             if not self._patience.waits(reference.text, done.words, asked, tried):

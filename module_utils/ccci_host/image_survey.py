@@ -36,7 +36,7 @@ class Look:
     def is_limited(self) -> bool:
         """Whether only its registry's limit keeps the image away."""
         refused = self.decision.action == "refuse"
-        return refused and registry.refusal(self.decision.note).failure_id == "rate-limit"
+        return refused and registry.refusal(self.decision.note, self.reference).failure_id == "rate-limit"
 
 
 class Patience:
@@ -122,7 +122,7 @@ class Surveyor:
         try:
             return Remote(self.registries.digest(reference))
         except Refused as error:
-            if registry.refusal(error.words).failure_id:
+            if registry.refusal(error.words, reference).failure_id:
                 return Remote(words=error.words, retry_after=error.retry_after)
         except Unasked:
             pass

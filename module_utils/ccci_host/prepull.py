@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import image_pulls, puller, registry
+from . import image_pulls, puller, registry, state
 from .answer import Answer, counted
 from .docker import Client
 from .image_space import Space, size
@@ -172,6 +172,7 @@ def _judge(client: Client, wish: Wish, progress: Progress, answer: Answer) -> No
         _too_little_room(answer, progress.space)
         return
     if not progress.wanted:
+        _leave(wish)
         answer.result(
             ID, "pass", expected=EXPECTED, observed=_all_here(progress.notes), evidence=_lines(progress.notes)
         )
@@ -183,7 +184,13 @@ def _judge(client: Client, wish: Wish, progress: Progress, answer: Answer) -> No
             failure_id="prune-mid-deploy", hint="Something on the node removes images while a run needs them",
         )  # fmt: skip
         return
+    _leave(wish)
     _pulled(answer, progress, len(wish.sides))
+
+
+def _leave(wish: Wish) -> None:
+    """For a later deploy that does not find an image: it was here, and is not the recipe's mistake."""
+    state.update(wish.scope, **{state.PREPULLED: list(wish.sides)})
 
 
 def _pulled(answer: Answer, progress: Progress, images: int) -> None:
@@ -230,8 +237,9 @@ def _expired(answer: Answer, wish: Wish, progress: Progress, line: str) -> None:
 
 def _refused(answer: Answer, refused: Mapping[str, str], sides: Mapping[str, str]) -> None:
     """One result for all images that cannot be had; what is the recipe's fault comes first."""
-    ranked = sorted(refused.items(), key=lambda item: registry.refusal(item[1]).outcome != "fail")
-    first = registry.refusal(ranked[0][1])
+    meant = {image: registry.refusal(words, registry.parse(image)) for image, words in refused.items()}
+    ranked = sorted(refused.items(), key=lambda item: meant[item[0]].outcome != "fail")
+    first = meant[ranked[0][0]]
     answer.result(
         ID, first.outcome, expected=EXPECTED, failure_id=first.failure_id, hint=first.hint,
         observed="; ".join(f"{image} (used by {sides.get(image, '?')}): {words}" for image, words in ranked),

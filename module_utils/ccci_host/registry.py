@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +88,29 @@ _NETWORK = re.compile(
 )
 
 
-def refusal(words: str) -> Refusal:
-    """What a registry's answer, in the daemon's words, means for the verdict."""
+_BETWEEN = re.compile(r"""([\s"'`,;()\[\]{}]+)""")
+
+
+def _spelled(reference: Reference) -> Iterator[str]:
+    """What words about an image may name it by, where they do not spell it as a path."""
+    yield from (reference.path.removeprefix("library/"), reference.tag, reference.digest)
+    yield from (reference.host, reference.host.partition(":")[0])
+
+
+def without_names(words: str, reference: Reference | None = None) -> str:
+    """A registry's words without what they speak about: a tag `1.429.0` is no rate limit, and a repository
+    `timeout-proxy` is no timeout. Every path and address goes, also a mirror's; `reference` is the image asked for.
+    Pure."""
+    words = "".join("…" if "/" in part else part for part in _BETWEEN.split(words))
+    names = sorted({name for name in _spelled(reference) if name}, key=len, reverse=True) if reference else []
+    if not names:
+        return words
+    return re.sub(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, names))})(?![\w-]|\.\w)", "…", words)
+
+
+def refusal(words: str, reference: Reference | None = None) -> Refusal:
+    """What a registry's answer about an image, in the daemon's words, means for the verdict."""
+    words = without_names(words, reference)
     if _RATE.search(words):
         return Refusal("error", "rate-limit", "Log the node in to this registry, or wait until the limit is over")
     if _DISK.search(words):
@@ -154,6 +175,6 @@ def decide(reference: Reference, local: Local | None, remote: Remote) -> Decisio
         return Decision("refuse", remote.words)
     if not local.digests:
         return Decision("present", "only on this node; no registry has it")
-    if refusal(remote.words).failure_id == "missing-image":
+    if refusal(remote.words, reference).failure_id == "missing-image":
         return Decision("refuse", remote.words)
     return Decision("present", f"here, but its registry could not be asked whether it is current: {remote.words}")

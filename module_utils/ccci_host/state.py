@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 STATE_FILE = "state.json"
+PREPULLED = "prepulled"  # the images that were on the node before anything was deployed, as the recipe names them
 
 
 def load(scope: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import kernel
+from . import kernel, registry
 from .answer import Answer, cut
 from .converge import Decision, Memory, give_up, look, moments, pause, restarts
-from .diagnose import evidence_of
+from .diagnose import Finding, evidence_of
 from .docker import Client, DockerError
 from .docker_events import Events
 from .snapshot import SERVICE_NAME, TASK_ID, Frame, Snapshot, read
@@ -24,6 +25,7 @@ LOG_LINES = 30
 LONG_QUIET = 9  # looks since something last happened, when that was in another slice
 LOG_BYTES = 3000
 EXPECTED = "every service up, stable and up to date"
+_NO_IMAGE = re.compile(r"no such image:? *(\S+)", re.IGNORECASE)
 
 
 class Eye:
@@ -174,8 +176,34 @@ def concerns(event: Mapping[str, Any], stack: str) -> bool:
     return name is None or str(name).startswith(f"{stack}_")
 
 
-def report(answer: Answer, seen: Seen, limit: float, assert_restarts: bool) -> None:
-    """The results of a look that is over, or whose time is up."""
+def vanished(finding: Finding, memory: Memory, here: Collection[str]) -> Finding:
+    """A missing image is no mistake of the recipe's when it was `here` before the deploy. Pure."""
+    if finding.failure_id != "missing-image":
+        return finding
+    errors = [death.error for death in memory.deaths if death.service == finding.service]
+    missing = next((found[1] for error in reversed(errors) if (found := _NO_IMAGE.search(error))), "")
+    if not any(same_image(missing, image) for image in here):
+        return finding
+    return replace(
+        finding, failure_id="prune-mid-deploy", outcome="error",
+        sentence=f"{finding.service}: its image {missing} was pulled before this deploy and is gone: something removed "
+                 "it on the node",
+        hint="Something on the node removes images while a run needs them",
+    )  # fmt: skip
+
+
+def same_image(asked: str, name: str) -> bool:
+    """Whether swarm, which writes the digest behind the tag, asked for the image of this name. Pure."""
+    try:
+        one, other = registry.parse(asked), registry.parse(name)
+    except registry.BadReferenceError:
+        return False
+    same = one.digest == other.digest if other.digest else one.tag == other.tag
+    return same and one.repository == other.repository
+
+
+def report(answer: Answer, seen: Seen, limit: float, assert_restarts: bool, here: Collection[str] = ()) -> None:
+    """The results of a look that is over, or whose time is up. `here` are the images that were on the node before."""
     memory, decision, snapshot = seen.memory, seen.decision, seen.snapshot
     # All of it is one wait: between two slices Docker was waited for as well.
     answer.waits.append({"what": "docker", "start": round(memory.since, 3), "end": round(time.time(), 3)})
@@ -187,7 +215,7 @@ def report(answer: Answer, seen: Seen, limit: float, assert_restarts: bool) -> N
             observed, evidence = restarts(deaths), evidence_of(deaths) if deaths else None
             answer.result("no_restart_loop", "pass", expected="no restart loop", observed=observed, evidence=evidence)
         return
-    first = decision.findings[0] if seen.over else give_up(snapshot, memory, decision, limit)
+    first = vanished(decision.findings[0], memory, here) if seen.over else give_up(snapshot, memory, decision, limit)
     others = [f"also: {one.sentence}" for one in decision.findings[1:] if one.certain]
     told: dict[str, Any] = {
         "observed": first.sentence,

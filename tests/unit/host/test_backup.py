@@ -320,22 +320,53 @@ def test_the_hooks_that_still_run_are_found_among_the_containers_commands() -> N
 
 
 @pytest.mark.parametrize(
-    ("rc", "output", "has_marker", "outcome", "failure_id"),
+    ("rc", "output", "judged", "outcome", "failure_id"),
     [
-        (0, "restore finished", True, "pass", None),
-        (1, "the hook `/r.sh` of service db ended with 1", True, "pass", None),
-        (1, "the hook `/r.sh` of service db ended with 1", False, "fail", None),
-        (1, "the hook `/r.sh` of service db did not end within 240 s and was killed", True, "fail", "interactive-hang"),
-        (1, "restic restore ended with 1: repository is locked", True, "error", None),
+        (0, "restore finished", "db", "pass", None),
+        (1, "the hook `/r.sh` of service db ended with 1", "db", "pass", None),
+        (1, "the hook `/r.sh` of service db ended with 1", "", "fail", "restore-failed"),
+        (1, "something nobody has seen", "db", "pass", None),
+        (1, "something nobody has seen", "", "fail", None),
+        (1, "the hook `/r.sh` of service db did not end within 240 s and was killed", "db", "fail", "interactive-hang"),
+        (1, "restic restore ended with 1: repository is locked", "db", "error", None),
     ],
 )
 def test_a_restore_is_judged_by_its_marker_not_by_its_code(
-    rc: int, output: str, has_marker: bool, outcome: str, failure_id: str | None
+    rc: int, output: str, judged: str, outcome: str, failure_id: str | None
 ) -> None:
     answer = Answer()
-    restore.report(rc, "words" if rc else "", output, has_marker, answer)
+    restore.report(rc, "words" if rc else "", output, judged, answer)
     assert (answer.results[0]["outcome"], answer.results[0].get("failure_id")) == (outcome, failure_id)
     assert answer.results[0]["observed"].startswith(f"return code {rc}")
+
+
+BROKE_OFF = (
+    "restore failed: the hook `gunzip -c d\n | import` of service worker ended with 3: no such table\nFATA failed"
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (BROKE_OFF, "of service worker ended with 3: no such table"),
+        (f"the hook `/r.sh` of service app ended with 1: x\n{BROKE_OFF}", "of service worker ended with 3"),
+        ("service worker has no running container for the hook `/r.sh`", "has no running container"),
+    ],
+)
+def test_a_hook_that_failed_beside_the_markers_service_lost_what_nobody_else_looks_at(output: str, said: str) -> None:
+    answer = Answer()
+    restore.report(1, "exit status 1", output, restore.judged_service({"kind": "file"}), answer)
+    (run,) = answer.results
+    assert (run["outcome"], run["failure_id"], run["service"]) == ("fail", "restore-failed", "worker")
+    assert run["observed"].startswith("return code 1: exit status 1; ")
+    assert said in run["observed"]
+
+
+def test_no_output_of_a_hook_keeps_the_restore_busy() -> None:
+    noise = "of service service the hook ` has no running "
+    began = time.process_time()
+    assert restore.broken(noise * 20_000 + BROKE_OFF).keys() == {"worker"}
+    assert time.process_time() - began < 3.0
 
 
 @pytest.mark.parametrize(
@@ -352,7 +383,7 @@ def test_a_restore_without_room_is_judged_by_what_is_full(
     output: str, room: Room, outcome: str, failure_id: str | None, told: str
 ) -> None:
     answer = Answer()
-    restore.report(1, "words", output, True, answer, room)
+    restore.report(1, "words", output, "db", answer, room)
     (run,) = answer.results
     assert (run["outcome"], run.get("failure_id")) == (outcome, failure_id)
     assert told in run["observed"]

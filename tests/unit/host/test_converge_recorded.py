@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ccci_host import watch
+from ccci_host.answer import Answer
 from ccci_host.converge import Decision, Memory, give_up, look, moments, restarts
 from ccci_host.deaths import up
 from ccci_host.snapshot import Snapshot, read
@@ -72,6 +74,45 @@ def test_faults_are_named(name: str, failure_id: str, words: list[str]) -> None:
     assert (decision.outcome, first.failure_id, first.service) == ("fail", failure_id, "app")
     for word in words:
         assert word in first.sentence
+
+
+@pytest.mark.parametrize(
+    ("here", "outcome", "failure_id"),
+    [
+        ((), "fail", "missing-image"),
+        (["127.0.0.1:5000/ccci/no-such:2", "no-such:1", "Not An Image"], "fail", "missing-image"),
+        (["nginx:1", "127.0.0.1:5000/ccci/no-such:1"], "error", "prune-mid-deploy"),
+    ],
+)
+def test_an_image_that_was_here_before_the_deploy_is_no_mistake_of_the_recipe(
+    here: list[str], outcome: str, failure_id: str
+) -> None:
+    snapshot, memory, decision = verdict("missing-image")
+    answer = Answer("install")
+    watch.report(answer, watch.Seen(memory, decision, snapshot), 30, assert_restarts=True, here=here)
+    (told,) = answer.results
+    assert (told["outcome"], told["failure_id"], told["service"]) == (outcome, failure_id, "app")
+    gone = "127.0.0.1:5000/ccci/no-such:1 was pulled before this deploy and is gone: something removed it on the node"
+    assert (gone in told["observed"]) == (outcome == "error")
+
+
+DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "same"),
+    [
+        (f"docker.io/library/nginx:1@{DIGEST}", "nginx:1", True),
+        (f"nginx:1@{DIGEST}", f"nginx@{DIGEST}", True),
+        (f"nginx:1@{OTHER}", f"nginx:1@{DIGEST}", False),
+        ("nginx:2", "nginx:1", False),
+        ("other/nginx:1", "nginx:1", False),
+        ("nginx:latest", "nginx", True),
+        ("", "nginx", False),
+    ],
+)
+def test_swarms_name_of_an_image_and_the_recipes(asked: str, name: str, same: bool) -> None:
+    assert watch.same_image(asked, name) == same
 
 
 def test_half_made_data_is_named_at_once_and_with_what_broke_it_off() -> None:

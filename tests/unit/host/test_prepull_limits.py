@@ -19,7 +19,7 @@ import pytest
 from engine_server import EngineServer, running
 from registry_server import AMD64, Limit, RegistryServer, serving
 
-from ccci_host import image_survey, prepull, puller
+from ccci_host import image_survey, prepull, puller, state
 from ccci_host.answer import Answer
 from ccci_host.image_space import SEEN_FILE
 from ccci_host.image_survey import Patience, pause
@@ -85,6 +85,7 @@ def test_what_is_missing_is_pulled_with_sizes_times_and_moments(world: World) ->
     assert set(moments) == {(one, "pull"), (one, "pulled"), (two, "pull"), (two, "pulled")}
     assert moments[one, "pull"] <= moments[one, "pulled"]
     assert "free below" in played.result["evidence"]
+    assert state.load({"node_dir": world.folder})[state.PREPULLED] == [one, two]
     seen = json.loads((world.folder.parent.parent / SEEN_FILE).read_text())
     assert seen[world.registry.tags["a/b:1"]]["size"] == 15000
     again = world.play({"base": [one], "head": [two]})
@@ -166,6 +167,7 @@ def test_a_limit_does_not_matter_for_what_is_here(world: World) -> None:
     world.registry.limits["a/b"] = Limit(None, "20")
     played = world.play({"head": [world.name("a/b:1")]})
     assert played.result["observed"] == "1 image, all here"
+    assert state.load({"node_dir": world.folder})[state.PREPULLED] == [world.name("a/b:1")]
     assert "could not be asked whether it is current: toomanyrequests" in played.result["evidence"]
 
 

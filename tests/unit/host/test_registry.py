@@ -67,7 +67,46 @@ def test_refusals(words: str, outcome: str, failure_id: str | None) -> None:
     assert found.hint
 
 
-@pytest.mark.parametrize("noise", ["manifest for ", "manifest for x ", "repository ", "access ", "access to "])
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        ("reg.local/library/app:1.429.0", "not found: artifact library/app:1.429.0 not found"),
+        ("reg.local/app:1.429.0", "manifest unknown: manifest unknown: map[Tag:1.429.0]"),
+        ("reg.local/envoyproxy/ratelimit:nope",
+         "manifest for reg.local/envoyproxy/ratelimit:nope not found: manifest unknown: manifest unknown"),
+        ("reg.local:5000/app:1.502.0", "manifest for reg.local:5000/app:1.502.0 not found: manifest unknown"),
+        ("app:1.429.0", "manifest for app:1.429.0 not found: manifest unknown: manifest unknown"),
+        ("reg.local/lib/rate-limiter:nope",
+         'failed to resolve reference "reg.local/lib/rate-limiter:nope": reg.local/lib/rate-limiter:nope: not found'),
+        ("acme/timeout-proxy", "pull access denied for acme/timeout-proxy, repository does not exist or may require …"),
+        ("reg.local/timeout-proxy:1", "name unknown: repository with name 'timeout-proxy' does not exist: not found"),
+        ("reg.local/tls:1", "tls:1: not found"),
+    ],
+)  # fmt: skip
+def test_an_images_own_name_is_no_word_of_its_registry(image: str, words: str) -> None:
+    found = registry.refusal(words, registry.parse(image))
+    assert (found.outcome, found.failure_id) == MISSING
+
+
+@pytest.mark.parametrize(
+    ("image", "words", "failure_id"),
+    [
+        ("acme/timeout-proxy:1", "toomanyrequests: You have reached your pull rate limit for acme/timeout-proxy",
+         "rate-limit"),
+        ("a/b:429", "GET https://reg.local/v2/a/b/manifests/429: 429 Too Many Requests", "rate-limit"),
+        ("disk-full/b:1", "write /var/lib/docker/tmp/GetImageBlob1: no space left on device", "disk-full"),
+        ("x/not-found:1", 'Get "https://reg.local/v2/x/not-found/manifests/1": dial tcp 10.0.0.1:1: i/o timeout', None),
+        ("rate-limit.local/b:1", "dial tcp: lookup rate-limit.local on 10.0.0.1:53: server misbehaving", None),
+    ],
+)  # fmt: skip
+def test_what_a_registry_says_beside_the_name_still_counts(image: str, words: str, failure_id: str | None) -> None:
+    found = registry.refusal(words, registry.parse(image))
+    assert (found.outcome, found.failure_id) == ("error", failure_id)
+
+
+@pytest.mark.parametrize(
+    "noise", ["manifest for ", "a/", "a:", "/ ", "manifest for x ", "repository ", "access ", "access to "]
+)
 def test_no_words_of_a_registry_keep_us_busy(noise: str) -> None:
     began = time.process_time()
     assert registry.refusal(noise * 20_000).failure_id is None
