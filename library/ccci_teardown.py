@@ -20,7 +20,7 @@ options:
     type: bool
     default: false
   evidence:
-    description: Whether this is the run's own end, so that the logs of every service and the deploy count are wanted.
+    description: Whether this is the run's own end, so that logs, deploy count and a last look at services are wanted.
     type: bool
     default: true
   holder:
@@ -65,7 +65,8 @@ EXAMPLES = r"""
 RETURN = r"""
 ccci:
   description:
-    - The results C(teardown.removed) and, with O(evidence), C(teardown.deploy_count).
+    - The results C(teardown.removed) and, with O(evidence), C(teardown.deploy_count) and
+      C(teardown.stayed_up), the last look at services that may have ended since they had converged.
     - The facts C(left_behind), a list of C(kind), C(name) and C(run), and C(foreign), what else changed meanwhile; with
       O(evidence) also C(resources), what each service used.
   returned: always
@@ -76,7 +77,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import inventory, journal, lock, processes, teardown
+from ansible.module_utils.ccci_host import inventory, journal, lock, processes, stayed, teardown
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 from ansible.module_utils.ccci_host.docker_errors import DockerError, is_outage
@@ -192,6 +193,7 @@ def start(module: AnsibleModule, client: Client, answer: Answer, scope: dict, pr
     if module.params["evidence"]:
         teardown.judge(answer, scope, there)
         with answer.waiting("docker"):
+            stayed.judge(client, scope, teardown.prefixes(scope), there, answer)
             teardown.measure(client, scope, answer)
     files = answer.files if module.params["evidence"] else None
     if module.params["keep"] and there:
@@ -259,6 +261,7 @@ def clear(module: AnsibleModule, client: Client, answer: Answer, scope: dict) ->
     there = teardown.node_dir(scope).exists()
     if module.params["evidence"] and not answer.results:
         teardown.judge(answer, scope, set())
+        stayed.judge(client, scope, teardown.prefixes(scope), set(), answer)
     teardown.try_step(progress, "remove the run's folder", lambda: teardown.remove_folder(scope))
     teardown.sweep()
     released = lock.release(client, scope["run"])

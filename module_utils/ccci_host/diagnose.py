@@ -198,6 +198,14 @@ def _is_unread(case: Case) -> bool:
     return words_matter and last is not None and case.snapshot.at - last.at < UNREAD
 
 
+def diagnose_ended(service: Service, snapshot: Snapshot, deaths: Sequence[Death]) -> Finding:
+    """Why a service ended again and again, although it was up in between. `deaths`, one at least, are its own."""
+    finding = _of_deaths(Case(service, snapshot, deaths, deaths))
+    if finding is None:
+        raise ValueError(f"{service.name} did not end")
+    return replace(finding, certain=True)
+
+
 def _of_update(case: Case, is_up: bool) -> Finding | None:
     """Swarm itself gave the update up. A paused one whose tasks are all new by now may still come up."""
     service = case.service
@@ -241,7 +249,7 @@ def _of_deaths(case: Case, enough: int = 0) -> Finding | None:
         finding = _killed(case) if is_killed else _crash(case.service, case.deaths, _evidence(case))
         counted = identical(case.deaths)
         is_certain = len(counted) >= (enough or needed(counted)) or _is_stuck(case, counted)
-        finding = replace(finding, certain=is_certain or _gives_up(case.service, case.deaths))
+        finding = replace(finding, certain=is_certain or gives_up(case.service, case.deaths))
     return _refined(case, finding)
 
 
@@ -318,7 +326,7 @@ def _oom(case: Case) -> Finding:
     trace = case.traces.get(last.task)
     # A child that was killed long before is perhaps not why it ended now.
     near = whole or not last.exit_code or not trace or not trace.ooms or last.at - trace.ooms[-1] < 5
-    again = len(identical(case.deaths)) >= 2 or _gives_up(service, case.deaths)
+    again = len(identical(case.deaths)) >= 2 or gives_up(service, case.deaths)
     if not service.memory_limit:
         return Finding(
             "oom-host", case.name, f"{sentence}; it has no limit of its own: the node ran out of memory",
@@ -396,7 +404,7 @@ def _is_stuck(case: Case, counted: Sequence[Death]) -> bool:
     return all(now - task.changed <= max(death.uptime for death in counted) for task in alive)
 
 
-def _gives_up(service: Service, deaths: Sequence[Death]) -> bool:
+def gives_up(service: Service, deaths: Sequence[Death]) -> bool:
     """Swarm will not start it again."""
     if service.restart == "none":
         return True
@@ -412,7 +420,7 @@ def _crash(service: Service, deaths: Sequence[Death], evidence: str) -> Finding:
         sentence = f"{service.name} ended {times}, with exit codes {', '.join(str(one.exit_code) for one in deaths)}"
     if len(deaths) == 1:
         sentence = f"{service.name} ended with exit code {last.exit_code} after {_seconds(last.uptime)}"
-    if _gives_up(service, deaths):
+    if gives_up(service, deaths):
         sentence += f" and its restart policy ({service.restart}) does not start it again"
     waited = (
         f"it may be waiting for {', '.join(last.excused)}" if last.excused else "its last lines say why it gives up"

@@ -152,6 +152,11 @@ def sweep() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def prefixes(scope: Mapping[str, Any]) -> dict[str, str]:
+    """What goes before the names of a stack's services, for each stack of the run."""
+    return {str(app["stack"]): _prefix(scope, app) for app in scope.get("apps") or []}
+
+
 def node_dir(scope: Mapping[str, Any]) -> Path:
     return Path(str(scope["node_dir"]))
 

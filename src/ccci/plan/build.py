@@ -18,6 +18,7 @@ from ccci.plan.tests_discovery import RecipeTest
 from ccci.plan.tiers import ALL, run_tags
 from ccci.schemas import check
 from ccci.settings import Settings
+from ccci.source.git import public_url
 
 SCHEMA = "ccci/plan/1"
 OTHER_LIMIT = 600  # seconds, of steps whose limit no setting gives: the default of ccci.actions
@@ -70,6 +71,7 @@ def plan_of(materials: Materials) -> Plan:
             "tags": list(tags),
             "node": materials.settings.node,
             "inventory": str(materials.settings.inventory),
+            **_given(materials),
         },
         "recipe": {"name": materials.request.recipe, "tests_dir": _text(materials.tests_dir)},
         "source": {"url": materials.mirror.url, "bundle": str(materials.run_dir / "recipe.bundle")},
@@ -193,6 +195,13 @@ def _scope(materials: Materials) -> dict[str, Any]:
         "lease": max(OTHER_LIMIT, *silences) + LEASE_MARGIN,
         "deploys": 1 + len(materials.deps),
     }
+
+
+def _given(materials: Materials) -> dict[str, Any]:
+    """What a person said besides, for the command that does it again."""
+    source, request = materials.settings.source, materials.request
+    given = {"source": public_url(source) if source else None, "from": request.base_version, "set": dict(request.env)}
+    return {name: value for name, value in given.items() if value}
 
 
 def _resources(materials: Materials) -> dict[str, int | None]:

@@ -118,6 +118,7 @@ _GENERIC = (
     Expected("custom.setup_custom", OPERATION, "The hook setup_custom ran"),
     Expected("teardown.removed", OPERATION, "Nothing of the run is left on the node"),
     Expected("teardown.deploy_count", ASSERTION, "The app was deployed exactly once"),
+    Expected("teardown.stayed_up", ASSERTION, "Every service stayed up after it had converged"),
     Expected("teardown.no_secret_leak", ASSERTION, "No secret can be read in the run's files"),
 )
 # Of each dep, as <tier>.<key>.<name>. Here without the key, and with {} for its name in titles.

@@ -71,6 +71,8 @@ def judge(
     judged += broken
     judged = whole_run.with_leaks(judged, stream)
     judged = whole_run.with_deploys(judged, plan, stream)
+    early = next((end.cause for end in ends if end.tier != TIERS[-1]), None)
+    judged = whole_run.with_stayed(judged, early)
     judged = whole_run.with_keep(judged, plan)
     judged = unverified.with_unverified(judged, plan)
     order = {str(item["id"]): position for position, item in enumerate(expected)}

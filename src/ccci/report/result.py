@@ -92,7 +92,7 @@ def last_play(events: Sequence[Event]) -> list[Event]:
 
 
 def reproduce(plan: dict[str, Any], tier: str | None) -> str:
-    """The command that does just this again."""
+    """The command that does just this again, for a shell. Secrets must be hidden in the plan: quotes tear them."""
     import shlex
 
     head, run = plan.get("head") or {}, plan["run"]
@@ -105,6 +105,12 @@ def reproduce(plan: dict[str, Any], tier: str | None) -> str:
         words += ["--ref", str(head.get("commit"))]
     if run.get("inventory") and not str(run["inventory"]).rstrip("/").endswith("inventory/local"):
         words += ["-i", str(run["inventory"])]
+    if run.get("source"):
+        words += ["--source", str(run["source"])]
+    if run.get("from"):
+        words += ["--from", str(run["from"])]
+    for key, value in (run.get("set") or {}).items():
+        words += ["--set", f"{key}={value}"]
     tags = [tier] if tier in (*CHOOSABLE, "prepare") else [tag for tag in run.get("tags", []) if tag != "all"]
     if tags:
         words += ["--tags", ",".join(str(tag) for tag in tags)]

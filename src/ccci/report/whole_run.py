@@ -1,4 +1,5 @@
-"""What only the run as a whole shows: leaked secrets, the number of deploys, an app that was kept. Pure."""
+"""What only the run as a whole shows: leaked secrets, the number of deploys, services that did not stay up, an app that
+was kept. Pure."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ from ccci.report.model import (
 REMOVED, DEPLOY_COUNT, NO_LEAK, DEPLOYED, ENGINE = (
     "teardown.removed", "teardown.deploy_count", "teardown.no_secret_leak", "install.deploy", "teardown.engine",
 )  # fmt: skip
+STAYED_UP, CONVERGED = "teardown.stayed_up", "install.converged"
 TITLE, AGAIN = "As many deploys as were due", "redeploy-flake"
 
 
@@ -80,6 +82,21 @@ def deploys_made(value: Any) -> int | None:
         counts = [count for count in value.values() if isinstance(count, int)]
         return sum(counts) if len(counts) == len(value) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def with_stayed(judged: list[Assertion], early: str | None) -> list[Assertion]:
+    """After an `early` end (what ended the life before its teardown), services that did not stay up are told, but the
+    run is not red for them. Without one, somebody must have looked at them."""
+    converged = any(item.id == CONVERGED and item.outcome == PASS for item in judged)
+    return [_stayed(item, early, converged) if item.id == STAYED_UP else item for item in judged]
+
+
+def _stayed(item: Assertion, early: str | None, converged: bool) -> Assertion:
+    if early is not None and item.outcome in (FAIL, ERROR):
+        return replace(item, outcome=NOT_REACHED, cause=f"not reached, because {early}")
+    if early is None and converged and item.outcome == SKIP:
+        return replace(item, outcome=ERROR, cause=f"nobody knows whether every service stayed up ({item.cause})")
+    return item
 
 
 def with_keep(judged: list[Assertion], plan: dict[str, Any]) -> list[Assertion]:

@@ -31,8 +31,9 @@ def write_all(run_dir: Path) -> Result:
         raise InfrastructureError(f"{run_dir / 'plan.json'} cannot be read", observed=str(error)) from error
     own = [{"kind": kind, "path": path, "title": title} for path, kind, title in _OWN]
     stream = last_play(events.read(run_dir))
-    result = with_artefacts(compute(plan, stream), own)
     hide = redaction.redactor_of(run_dir)
+    plan["run"] |= {"set": hide.data(plan["run"].get("set") or {})}  # before it is quoted for a shell
+    result = with_artefacts(compute(plan, stream), own)
     data: dict[str, Any] = clean.plain_data(hide.data(result.to_json()))
     found = check.problems("result", data)
     if found:

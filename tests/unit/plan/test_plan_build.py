@@ -12,6 +12,7 @@ from ccci.errors import InfrastructureError, UsageError
 from ccci.plan.build import plan_of
 from ccci.plan.describe import describe
 from ccci.plan.load import Request, load
+from ccci.report.result import reproduce
 from ccci.schemas import check
 from ccci.source import git
 from ccci.source.mirror import Selector
@@ -238,3 +239,14 @@ def test_a_head_that_is_too_large_to_read_is_the_runs_to_judge(world, monkeypatc
     forge, main = world.forge, world.commits["main"]
     forge.ref("refs/pull/9/head", forge.commit({"compose.x.yml": "#" * 2000}, "x", parent=main))
     assert "head: the repository answers with more than" in " ".join(world.plan("pr", "9")["notes"])
+
+
+def test_what_a_person_gave_besides_is_kept_for_the_command_that_does_it_again(world):
+    given = Request("demo", Selector(), "1.0.0+1.2.0", env={"TITLE": "two words"})
+    url = world.settings().recipe_url.format(recipe="demo")
+    plan = plan_of(load(given, world.settings(source=url)))
+    assert {name: plan["run"].get(name) for name in ("source", "from", "set")} == {
+        "source": url, "from": "1.0.0+1.2.0", "set": {"TITLE": "two words"},
+    }  # fmt: skip
+    assert reproduce(plan, None).endswith(f" --source {url} --from 1.0.0+1.2.0 --set 'TITLE=two words'")
+    assert not {"source", "from", "set"} & world.plan()["run"].keys()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 from life import START, TESTS, green, plan, result, stopped_at, task
 
+from ccci.report import write
 from ccci.report.result import compute
 
 PLANS = [plan(), plan(("restore",)), plan(("upgrade",)), plan(("custom",)), plan(("prepare",)), plan(marker=False)]
@@ -436,6 +440,70 @@ def test_the_command_that_does_it_again() -> None:
     one = plan()
     computed = compute(one, stopped_at(one, "upgrade.converged"))
     assert computed.reproduce == "ccci play custom-html --pr 2 --tags upgrade"
+
+
+def test_the_command_says_what_was_given_besides() -> None:
+    one = plan()
+    one["run"] |= {"source": "https://forge.test/x.git", "from": "1.0.0+1", "set": {"A": "$(id); it's", "B": ""}}
+    words = compute(one, green(one)).reproduce
+    assert words.startswith("ccci play custom-html --pr 2 --source https://forge.test/x.git --from 1.0.0+1 --set ")
+    assert shlex.split(words)[-4:] == ["--set", "A=$(id); it's", "--set", "B="]
+
+
+def test_a_given_value_that_is_a_secret_is_not_in_the_command(tmp_path: Path) -> None:
+    secret = "it's a 'secret' word"
+    one = plan()
+    one["run"] |= {"set": {"PASSWORD": secret, "TITLE": "plain words"}}
+    (tmp_path / "plan.json").write_text(json.dumps(one))
+    (tmp_path / "secrets.json").write_text(json.dumps({"db_password": secret}))
+    (tmp_path / "events.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in green(one)))
+    found = shlex.split(write.write_all(tmp_path).reproduce)
+    assert found[-4:] == ["--set", "PASSWORD=<secret db_password>", "--set", "TITLE=plain words"]
+
+
+def with_stayed(stream: list[dict[str, Any]], **fields: Any) -> list[dict[str, Any]]:
+    return [{**event, **fields} if event.get("id") == "teardown.stayed_up" else event for event in stream]
+
+
+CRASHED = {"outcome": "fail", "failure_id": "crash-loop", "service": "worker", "observed": "worker ended 3 times"}
+
+
+def test_a_service_that_did_not_stay_up_is_red() -> None:
+    one = plan()
+    computed = compute(one, with_stayed(green(one), **CRASHED))
+    assert (computed.verdict, computed.exit_code, computed.failure_id) == ("fail", 1, "crash-loop")
+    assert computed.cause == "teardown.stayed_up: worker ended 3 times"
+    dep = compute(one, with_stayed(green(one), **{**CRASHED, "outcome": "error"}))
+    assert (dep.verdict, dep.exit_code) == ("error", 3)
+
+
+def test_a_run_in_which_nobody_looked_whether_services_stayed_up_is_not_green() -> None:
+    one = plan()
+    assert compute(one, [event for event in green(one) if event.get("id") != "teardown.stayed_up"]).verdict == "error"
+    computed = compute(one, with_stayed(green(one), outcome="skip", evidence="nothing of it is there"))
+    assert (computed.verdict, computed.exit_code) == ("error", 3)
+
+
+@pytest.mark.parametrize("outcome", ["fail", "error", "skip", "pass"])
+@pytest.mark.parametrize("name", ["install.deploy", "install.converged", "restore.run"])
+def test_after_an_early_end_the_first_cause_stays(name: str, outcome: str) -> None:
+    one = plan()
+    stream = stopped_at(one, name, observed="it broke", failure_id="health-kill")
+    told = {**CRASHED, "outcome": outcome, "evidence": "e"}
+    computed = compute(one, with_stayed(stream, **told))
+    assert (computed.verdict, computed.exit_code, computed.failure_id) == ("fail", 1, "health-kill")
+    red = outcome in ("fail", "error")
+    assert outcome_of(computed, "teardown.stayed_up").outcome == ("not reached" if red else outcome)
+
+
+def test_an_assertion_that_failed_before_stays_the_cause() -> None:
+    one = plan()
+    stream = with_stayed(green(one), **CRASHED)
+    stream = [
+        {**event, "outcome": "fail", "observed": "500"} if event.get("id") == "install.health" else event
+        for event in stream
+    ]
+    assert str(compute(one, stream).cause).startswith("install.health: 500")
 
 
 def test_time_is_split_without_counting_anything_twice() -> None:

@@ -108,7 +108,7 @@ def test_one_skip_among_the_checks_of_a_test_is_enough():
     name = made["tests"][0]["id"]
     more = result(name, "custom", "skip", check="second", evidence="got empty parameter set")
     stream = green(made)
-    stream.insert(-3, more)
+    stream.insert(-4, more)
     assert outcomes(made, stream)[name] == "error"
 
 
@@ -181,7 +181,7 @@ def judged_after(folder: Path, text: str, conftest: str = "") -> Any:
     assert needed == ["sso"], "the plan knows that the test needs the dep"
     made = plan(tests=[{"id": test.id, "needs": needed}])
     made["expected"] = [item for item in made["expected"] if item["tier"] != "custom"]
-    made["expected"].insert(-3, {"id": test.id, "tier": "custom", "kind": "assertion", "title": test.id})
+    made["expected"].insert(-4, {"id": test.id, "tier": "custom", "kind": "assertion", "title": test.id})
     about = {"recipe": "custom-html", "domain": "a.ci.test", "url": "https://a", "stack": "s", "version": None}
     done = pytest_run.run(
         [test.path], {**about, "run_dir": str(folder), "tests": [{"id": test.id, "path": test.path}]}, 60
