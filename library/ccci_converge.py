@@ -70,7 +70,7 @@ ccci_slice:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import lock, resources, state, watch
+from ansible.module_utils.ccci_host import lock, resources, state, stayed, watch
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 
@@ -98,6 +98,8 @@ def main() -> None:
             answer.slice(module, seen.memory.to_json(), seen.decision.progress)
         here = state.load(arguments["scope"]).get(state.PREPULLED) or []
         watch.report(answer, seen, arguments["limit"], arguments["assert_restarts"], here)
+        if seen.decision.outcome == "pass" and not module.check_mode:
+            stayed.remember(arguments["scope"], seen.snapshot.at)
         resources.note(client, arguments["scope"]["stack"], answer)
         answer.leave(module, operation=[operation])
 
