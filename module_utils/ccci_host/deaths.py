@@ -28,6 +28,14 @@ WAITS_FOR_SOMETHING = re.compile(
 # Words of a program that was told to stop before it was ready, and the exit code of one that says it so.
 STOPPED_IN_BOOT = re.compile(r"shutdown requested while starting up", re.IGNORECASE)
 EXIT_IN_BOOT = 70
+# Numbers of a line that grow by themselves: days, hours, seconds since 1970, and process ids.
+GROWS_ANYWAY = re.compile(
+    r"\d{4}[-/]\d\d[-/]\d\d|(?<![\d.])\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?!\d)|\d{9,}(?:\.\d+)?"
+    r"|\bpid\W{0,4}\d+|\[\d+\]|\d*#\d+",
+    re.IGNORECASE,
+)
+# A number of its own: part of an address, a version, an identifier or a duration (`12ms`) is none.
+COUNT = re.compile(r"(?<![\w.:,-])\d+(?:,\d{3})*(?:\.\d+)?(?![.:,-]?\w)")
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,13 @@ class Death:
         lines = [line for line in (self.log or "").splitlines() if line.strip()]
         return re.sub(r"[0-9a-f]*\d[0-9a-f]*", "#", "\n".join(lines[-3:]))
 
+    @property
+    def last_numbers(self) -> tuple[float, ...]:
+        """The numbers of the last line, to tell whether a try got further than another one: `imported 200 of 400`."""
+        lines = [line for line in (self.log or "").splitlines() if line.strip()]
+        line = GROWS_ANYWAY.sub(" ", lines[-1].strip()) if lines else ""
+        return tuple(float(number.replace(",", "")) for number in COUNT.findall(line))
+
 
 def of_task(service: Service, task: Task, now: float, trace: Trace | None = None) -> Death | None:
     """None for a task that lives, was stopped by swarm, or finished as it should."""
@@ -117,7 +132,7 @@ def _death(service: Service, task: Task, how: str, at: float, trace: Trace | Non
         task=task.id,
         at=ended,
         how=how,
-        exit_code=task.exit_code if started and not at else None,
+        exit_code=task.exit_code if (started or _has_run(task)) and not at else None,
         error=task.error,
         started=started or task.created,
         uptime=round(ended - started, 1) if started else UNKNOWN_UPTIME,
@@ -147,10 +162,18 @@ def _how(task: Task, unhealthy: bool, trace: Trace | None) -> str:
         return "unhealthy"
     if (container is not None and (container.oom_killed or container.oom_kills)) or (trace is not None and trace.ooms):
         return "oom"
-    ran = bool(container.started) if container is not None else "non-zero exit" in task.error
-    if task.state == "rejected" or not (ran or (trace is not None and trace.started)):
+    ran = _has_run(task) or (container is not None and container.started) or (trace is not None and trace.started)
+    if task.state == "rejected" or not ran:
         return "refused"
     return "killed" if trace is not None and trace.was_killed and task.state == "failed" else "exit"
+
+
+def _has_run(task: Task) -> bool:
+    """Swarm says so, while its container may have been looked at a moment before it started.
+
+    An exit code alone is no sign of it: swarm gives one (127) to what it could not start, too.
+    """
+    return task.state == "complete" or "non-zero exit" in task.error
 
 
 def recall(

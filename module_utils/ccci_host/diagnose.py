@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from . import full_disk
 from .answer import cut
@@ -61,7 +62,7 @@ class Pattern:
 
 
 def _pattern(words: str, failure_id: str, sentence: str, hint: str, outcome: str = "fail") -> Pattern:
-    return Pattern(re.compile(words, re.IGNORECASE), failure_id, sentence, hint, outcome)
+    return Pattern(re.compile(words, re.IGNORECASE | re.MULTILINE), failure_id, sentence, hint, outcome)
 
 
 # What swarm writes into the `Err` of a task.
@@ -88,9 +89,7 @@ TASK_ERRORS = (
 )  # fmt: skip
 # Refusals that a task which is still on its way out can cause: once is no proof.
 PASSING = re.compile(r"port is already allocated|address already in use|network \S* ?not found", re.IGNORECASE)
-NO_SPACE = _pattern(
-    f"({full_disk.SAID.pattern})", full_disk.ID, "no space is left: {0}", full_disk.UNKNOWN_HINT,
-)  # fmt: skip
+NO_SPACE = Pattern(full_disk.SAID, full_disk.ID, "no space is left: {0}", full_disk.UNKNOWN_HINT)
 # What databases write that find the data of a first start which was broken off: no later start can use it.
 HALF_MADE = _pattern(
     r"(redo log[^\n]* corrupt\w*|Missing MLOG_CHECKPOINT|could not locate a valid checkpoint record"
@@ -111,14 +110,14 @@ ACME = _pattern(
     "acme-missing", "it wants the file of an ACME client: {0}",
     "this node's certificate is a file: choose another way of TLS for tests, with env or compose_files in recipe.yml",
 )  # fmt: skip
-# What programs write into their logs before they die. They refine a finding, they never make one.
-LOG_WORDS = (
-    NO_SPACE,
-    _pattern("(toomanyrequests|429 Too Many Requests)", "shared-quota", "its own download was refused: {0}",
-             "the node's address has used up a quota: wait, or keep the download in a volume", "error"),
-    HALF_MADE,
-    ACME,
+# Not where it is what the program itself answered: a line of its access log.
+QUOTA = _pattern(
+    r"^(?![^\n]*(?:\"[A-Z]+ /\S* HTTP/[\d.]+\" \d{3}\b|\bCompleted \d{3} ))[^\n]*?"
+    r"(toomanyrequests|429 Too Many Requests)", "shared-quota", "its own download was refused: {0}",
+    "the node's address has used up a quota: wait, or keep the download in a volume", "error",
 )  # fmt: skip
+# What programs write into their logs before they die. They refine a finding, they never make one.
+LOG_WORDS = (NO_SPACE, QUOTA, HALF_MADE, ACME)
 GATE = "gate the upgrade on a ready probe (gates.pre_upgrade), so that it does not come in the middle of a boot"
 # Of several causes, the one that explains the others comes first.
 ORDER = (
@@ -257,7 +256,9 @@ def _refined(case: Case, finding: Finding) -> Finding:
     """The same end, with what its last words and what happened before say about the reason."""
     words, cause = case.deaths[-1].log or "", case.first_cause()
     told = f"; the first cause: {_told(cause, case.name)}" if cause else ""
-    refined = _of_words(LOG_WORDS, words, case.name, finding.evidence)
+    # A program that serves until its healthcheck kills it did not die of a download.
+    patterns = [one for one in LOG_WORDS if one is not QUOTA or finding.failure_id != "health-kill"]
+    refined = _of_words(patterns, words, case.name, finding.evidence)
     if refined is None and cause is not None:
         refined = _of_words((MAYBE_HALF_MADE,), words, case.name, finding.evidence)
     if refined is None:
@@ -360,8 +361,11 @@ def _killed(case: Case) -> Finding:
 
 
 def _disk_full(case: Case, finding: Finding) -> tuple[Finding, bool]:
-    """Which disk, and whether that is proven: a mount with a size of its own can be full while the node has room."""
-    disk = full_disk.blame(full_disk.Room(case.snapshot.disk, case.service.small))
+    """Which disk, and whether that is proven: a mount with a size of its own can be full while the node has room.
+
+    Nobody has measured those: they are suspects.
+    """
+    disk = full_disk.blame(full_disk.Room(case.snapshot.disk, suspects=case.service.small))
     sentence = f"{case.name}: {_reason(finding)}; {disk.told}"
     return replace(finding, sentence=sentence, hint=disk.hint, outcome=disk.outcome), disk.proven
 
@@ -387,9 +391,16 @@ def needed(counted: Sequence[Death]) -> int:
     if any(WAITS_FOR_SOMETHING.search(death.words) for death in counted):
         return 4
     words = {death.last_words for death in counted}
-    if len(words) == len(counted) > 1:
-        return 4  # other words each time: it may get further
+    if len(words) == len(counted) > 1 or rises([death.last_numbers for death in counted]):
+        return 4  # other words, or more of something, each time: it may get further
     return 2 if len(words) == 1 and words != {""} else 3
+
+
+def rises(tries: Sequence[Sequence[float]]) -> bool:
+    """One of the numbers is larger in each try than in the one before."""
+    if len(tries) < 2 or len({len(numbers) for numbers in tries}) > 1:
+        return False
+    return any(all(one < other for one, other in pairwise(column)) for column in zip(*tries, strict=True))
 
 
 def _is_stuck(case: Case, counted: Sequence[Death]) -> bool:

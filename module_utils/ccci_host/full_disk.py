@@ -16,7 +16,12 @@ from .docker_errors import DockerError
 from .snapshot import MIB, Disk
 
 ID = "disk-full"
-SAID = re.compile(r"no space left on device|\bENOSPC\b|disk quota exceeded|database or disk is full", re.IGNORECASE)
+# Too many watched files bear the same error: such lines speak of no disk, nor does the `code` of Node.js after them.
+SAID = re.compile(
+    r"^(?![^\n]*(?:inotify|file watchers))[^\n]*?"
+    r"(no space left on device|(?<!code: ')\bENOSPC\b|disk quota exceeded|database or disk is full)",
+    re.IGNORECASE | re.MULTILINE,
+)
 NODE_HINT = "Make room on the node: `docker system df` shows what takes it"
 OWN_HINT = "Give that mount more room, or write less into it"
 UNKNOWN_HINT = "Nothing is full by now: look at how much it writes, and where"
@@ -27,10 +32,11 @@ LAYER, MEMORY = "/", "/dev/shm"  # noqa: S108 - asked for its size alone
 @dataclass(frozen=True)
 class Room:
     """`node` is the disk of Docker's root, or a full one of containers; None when it could not be asked. `full` are the
-    app's mounts that are full, in words."""
+    app's mounts that are full, in words; `suspects` those that nobody measured, and that have a size of their own."""
 
     node: Disk | None = None
     full: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,9 @@ def blame(room: Room) -> Blame:
     if room.full:
         full = ", ".join(room.full)
         return Blame("fail", f"the full one is a mount with a size of its own, {full}; {rest}", OWN_HINT, True)
+    if room.suspects:
+        own = "a mount with a size of its own" if len(room.suspects) == 1 else "mounts with a size of their own"
+        return Blame("fail", f"the full one may be {' or '.join(room.suspects)} ({own}); {rest}", OWN_HINT, False)
     return Blame("fail", f"it says itself that no space is left; {rest}", UNKNOWN_HINT, False)
 
 

@@ -35,7 +35,7 @@ class Eye:
         self.client = client
         self.stack = stack
         self._inspected: dict[tuple[str, str], dict[str, Any]] = {}  # by id and state
-        self._logs: dict[str, str] = {}
+        self._logs: dict[tuple[str, str], str] = {}  # likewise: it says more until it ends
         self._counters: dict[str, Path | None] = {}
         self._mounts = kernel.mounts()
         self._root = ""
@@ -62,7 +62,7 @@ class Eye:
             if over or sick or starting or whole or state == "running":
                 inspected[id] = self._inspect(id, state, anew=sick or starting or whole)
             if over or sick or (starting and curious):
-                logs[id] = self._log(id, anew=not over)
+                logs[id] = self._log(id, state, anew=not over)
         # Tasks are read last: a task that is dead here has a container that was asked about, or will be in the next
         # frame.
         services, tasks = client.services(self.stack), client.tasks(self.stack)
@@ -94,16 +94,16 @@ class Eye:
             self._inspected[id, state] = {"State": raw["State"], "Config": {"ExposedPorts": exposed}}
         return self._inspected[id, state]
 
-    def _log(self, id: str, anew: bool) -> str:
+    def _log(self, id: str, state: str, anew: bool) -> str:
         """Log drivers that cannot be read answer with an error; then there is simply no output to show."""
-        if anew or id not in self._logs:
+        if anew or (id, state) not in self._logs:
             try:
-                self._logs[id] = cut(self.client.logs("containers", id, tail=LOG_LINES), LOG_BYTES) or ""
+                self._logs[id, state] = cut(self.client.logs("containers", id, tail=LOG_LINES), LOG_BYTES) or ""
             except DockerError as error:
                 if error.status == 0:
                     raise
-                self._logs[id] = ""
-        return self._logs[id]
+                self._logs[id, state] = ""
+        return self._logs[id, state]
 
     def _kernel(self, inspected: Mapping[str, Any], ports: bool) -> dict[str, Any]:
         found = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ccci_host import watch
 from ccci_host.answer import Answer
 from ccci_host.converge import Decision, Memory, give_up, look, moments, restarts
 from ccci_host.deaths import up
+from ccci_host.diagnose import diagnose
 from ccci_host.snapshot import Snapshot, read
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -64,7 +66,6 @@ def test_good_stacks_pass_without_a_finding(name: str) -> None:
         ("oom", "oom", ["killed for want of memory", "limit is 16 MiB"]),
         ("oom-child", "oom", ["lost a process", "exit code 0"]),
         ("oom-alive", "oom", ["app runs", "3 times so far"]),
-        ("tmpfs-full", "disk-full", ["No space left on device", "a size of its own, /data", "MiB free"]),
         ("lock-held", "killed-while-booting", ["2 times", "the first cause: it was stopped by swarm", "still booting"]),
     ],
 )
@@ -113,6 +114,16 @@ DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 )
 def test_swarms_name_of_an_image_and_the_recipes(asked: str, name: str, same: bool) -> None:
     assert watch.same_image(asked, name) == same
+
+
+def test_a_small_mount_is_suspected_once_and_the_same_end_again_is_proof() -> None:
+    snapshot, memory, decision = list(replay("tmpfs-full"))[-1]
+    first, last = decision.findings[0], memory.deaths[-1]
+    assert (decision.outcome, first.failure_id, first.certain) == ("waiting", "disk-full", False)
+    for word in ("No space left on device", "may be /data (a mount with a size of its own)", "MiB free"):
+        assert word in first.sentence
+    again = diagnose(snapshot, [replace(last, task="before", at=last.at - 6), last])[0]
+    assert (again.failure_id, again.outcome, again.certain) == ("disk-full", "fail", True)
 
 
 def test_half_made_data_is_named_at_once_and_with_what_broke_it_off() -> None:

@@ -54,7 +54,7 @@ def certain(*deaths: Death, of: Service | None = None) -> list[Finding]:
 
 def test_one_exit_proves_nothing_and_the_same_words_twice_do() -> None:
     assert certain(death(1)) == []
-    assert certain(death(10, log="line 17"), death(1, log="line 18"))[0].failure_id == "crash-loop"
+    assert certain(death(10, log="[17] no file"), death(1, log="[18] no file"))[0].failure_id == "crash-loop"
     assert certain(death(10, log="no file a"), death(1, log="no key b")) == []
 
 
@@ -79,6 +79,28 @@ def test_other_words_each_time_may_be_progress() -> None:
     ]
     assert certain(*steps[:3]) == []
     assert certain(*steps)[0].failure_id == "crash-loop"
+
+
+@pytest.mark.parametrize(
+    "line", ["imported {} of 400 rows, going on in the next try", "2026-11-25T10:00:{}Z migrated {}/40", "{}% done"]
+)
+def test_a_number_that_rises_with_each_try_is_progress(line: str) -> None:
+    steps = [death(40 - count, log=f"starting\n{line.format(count, count)}\n") for count in (10, 20, 30, 39)]
+    assert certain(*steps[:3]) == []
+    assert certain(*steps)[0].failure_id == "crash-loop"
+    assert certain(*steps[:2], replace(steps[1], task="same", at=NOW - 2))[0].failure_id == "crash-loop"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-11-25T10:00:{0}.1{0}Z no licence", "10:{0}:01,5 FATAL no licence", "[{0}] no licence",
+        "app[{0}]: no licence", "17000000{0}.5 no licence", "pid={0} no licence", "10.0.0.{0}:54{0} no licence",
+        "no licence after {0}ms", "no licence: 3 of 4 (1{0}#2{0})",
+    ],
+)  # fmt: skip
+def test_times_and_process_ids_are_no_progress(line: str) -> None:
+    assert certain(death(10, log=line.format(11)), death(1, log=line.format(22)))[0].failure_id == "crash-loop"
 
 
 def test_slow_tries_are_judged_when_nothing_new_comes() -> None:

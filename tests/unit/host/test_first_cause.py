@@ -33,13 +33,32 @@ def test_which_disk_is_full() -> None:
     assert (node.failure_id, node.outcome, node.certain) == ("disk-full", "error", True)
     assert "3 MiB of 40000 MiB free" in node.sentence
     own = judged(replace(APP, small=("/data",)), words, disk=ROOMY)
-    assert (own.failure_id, own.outcome, own.certain) == ("disk-full", "fail", True)
-    assert "/data" in own.sentence
+    assert (own.failure_id, own.outcome, own.certain) == ("disk-full", "fail", False)
+    assert "the full one may be /data (a mount with a size of its own); on the node" in own.sentence
+    two = replace(APP, small=("/scratch", "/run"))
+    assert "may be /scratch or /run (mounts with a size of their own)" in judged(two, words, disk=ROOMY).sentence
     # Its words alone prove nothing: neither whose fault it is, nor that it goes on like this.
     alone = judged(APP, words, disk=ROOMY)
     assert (alone.failure_id, alone.outcome, alone.certain) == ("disk-full", "fail", False)
     assert "says itself that no space is left; on the node /var/lib/docker has 9000 MiB" in alone.sentence
-    assert judged(APP, replace(words, at=words.at - 9), words, disk=ROOMY).certain
+    for app in (APP, two):
+        assert judged(app, replace(words, at=words.at - 9), words, disk=ROOMY).certain
+        assert not judged(app, replace(words, excused=("db",)), disk=ROOMY).certain
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "Error: ENOSPC: System limit for number of file watchers reached, watch '/app/src'",
+        "Error: ENOSPC: System limit for number of file watchers reached, watch '/a'\n  errno: -28,\n  code: 'ENOSPC',",
+        "inotify_add_watch(/etc/app) failed: No space left on device",
+    ],
+)
+def test_too_many_watched_files_fill_no_disk(log: str) -> None:
+    app = replace(APP, small=("/run",))
+    assert judged(app, death(9, log=log), death(1, log=log), disk=ROOMY).failure_id == "crash-loop"
+    both = f"{log}\nwrite: no space left on device"
+    assert judged(app, death(9, log=both), death(1, log=both), disk=ROOMY).failure_id == "disk-full"
 
 
 def test_a_full_disk_explains_a_missing_image() -> None:
@@ -93,6 +112,25 @@ def test_the_words_of_a_half_made_database_need_a_kill_before_them() -> None:
 )
 def test_last_words_refine_a_crash(log: str, failure_id: str) -> None:
     assert judged(APP, death(9, log=log), death(1, log=log)).failure_id == failure_id
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '10.0.1.2 - - [25/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 429 Too Many Requests',
+        'INFO:     10.0.1.2:4711 - "POST /login?next=a HTTP/1.1" 429 Too Many Requests',
+        "Completed 429 Too Many Requests in 3ms",
+    ],
+)
+def test_what_a_program_answered_others_is_no_download_of_its_own(line: str) -> None:
+    assert judged(APP, death(9, log=line), death(1, log=line)).failure_id == "crash-loop"
+    own = f"{line}\nnpm ERR! 429 Too Many Requests - GET https://registry.npmjs.org/left-pad"
+    assert judged(APP, death(9, log=own), death(1, log=own)).failure_id == "shared-quota"
+
+
+def test_a_refused_download_is_not_why_a_healthcheck_kills() -> None:
+    log = "the index answered 429 Too Many Requests"
+    assert judged(APP, death(how="unhealthy", log=log, said="curl: (22) 429")).failure_id == "health-kill"
 
 
 def test_a_kill_from_outside_that_comes_once_is_no_verdict() -> None:

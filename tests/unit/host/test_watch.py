@@ -167,6 +167,33 @@ def test_words_that_could_not_be_read_at_first_are_read_later() -> None:
     assert [death.log for death in memory.deaths] == ["No space left on device"]
 
 
+def test_what_was_about_to_start_when_it_was_listed_was_not_refused() -> None:
+    engine = Engine(Plan("app", needs=("db",), words="no licence"), Plan("db", boot=1000, checked=True))
+    engine.go_on(4)
+    real = engine.containers
+    # Docker's list is older than swarm's news: by then the container had been made, and had not been started.
+    engine.containers = lambda stack: [  # type: ignore[method-assign]
+        {**one, "State": "created", "Status": "Created"} if one["State"] == "exited" else one for one in real(stack)
+    ]
+    memory = watch.watch(engine, STACK, {}, 0.0).memory  # type: ignore[arg-type]
+    assert [(death.how, death.exit_code, death.log) for death in memory.deaths] == [("exit", 1, None)]
+    engine.containers = real  # type: ignore[method-assign]
+    memory = watch.watch(engine, STACK, json.loads(json.dumps(memory.to_json())), 0.0).memory  # type: ignore[arg-type]
+    assert [(death.how, death.exit_code, death.log) for death in memory.deaths] == [("exit", 1, "no licence")]
+    assert memory.deaths[0].uptime >= 0
+
+
+def test_the_last_words_are_read_although_the_first_ones_were() -> None:
+    engine = Engine(Plan("app", boot=1000, checked=True))
+    engine.go_on(2)
+    last = engine.swarm.tries["app"][-1]
+    engine.logs = lambda kind, id, tail: "booting" if last.alive else "booting\nno licence"  # type: ignore[method-assign]
+    eye = watch.Eye(engine, STACK)  # type: ignore[arg-type]
+    assert list(eye.frame(curious=True)["logs"].values()) == ["booting"]
+    engine.swarm._end(engine.swarm.plans[0], last, 1, "")
+    assert list(eye.frame()["logs"].values()) == ["booting\nno licence"]
+
+
 def test_ports_are_looked_at_only_when_somebody_died(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(Plan("app", checked=True))
     engine.go_on(3)
