@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib
 import json
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[3]
 RUN, OTHER = "20260101-000000-demo-c12afe", "20260101-000100-demo-bbbbbb"
+OURS = ("ccci_run_lock", "ccci_teardown", "ccci_converge")
 LIFELESS = [("deploy_count", "skip"), ("stayed_up", "skip"), ("removed", "pass")]
 AWAY = "Docker does not answer on /var/run/docker.sock: Connection refused"
 
@@ -116,7 +118,11 @@ def _ansible_finds_our_utilities() -> Iterator[None]:
 def _forget_modules() -> None:
     """Other tests import modules too; two copies of one exception do not catch each other."""
     for name in list(sys.modules):
-        if name.startswith("ansible.module_utils.ccci_host") or name in ("ccci_run_lock", "ccci_teardown"):
+        if name.startswith("ansible.module_utils.ccci_host") or name in (
+            "ccci_run_lock",
+            "ccci_teardown",
+            "ccci_converge",
+        ):
             del sys.modules[name]
 
 
@@ -288,3 +294,46 @@ def test_what_was_taken_away_by_somebody_else_is_not_touched_again(
     )
     assert answer["ccci"]["results"][-1]["outcome"] == "pass"
     assert deleted == []
+
+
+def test_a_stack_that_converged_is_remembered_and_one_that_did_not_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converge, state = importlib.import_module("ccci_converge"), tmp_path / RUN / "state.json"
+    scope = scope_of(tmp_path)
+    Path(scope["node_dir"]).mkdir()
+    parts = importlib.import_module("ansible.module_utils.ccci_host.converge")
+    shot = importlib.import_module("ansible.module_utils.ccci_host.snapshot").Snapshot(1234.5, (), 1, ())
+    for outcome in ("error", "pass"):
+        finding = importlib.import_module("ansible.module_utils.ccci_host.diagnose").Finding("x", "", "s", "e")
+        decision = parts.Decision(outcome, "", (finding,))
+        seen = converge.watch.Seen(parts.Memory(1.0), decision, shot)
+        module = Module(scope=scope, tier="install", limit=9, assert_restarts=False)
+        monkeypatch.setattr(converge, "AnsibleModule", lambda module=module, **_: module)
+        monkeypatch.setattr(converge.watch, "watch", lambda *_, seen=seen: seen)
+        monkeypatch.setattr(converge.lock, "renew", lambda *_: None)
+        monkeypatch.setattr(converge.resources, "note", lambda *_: None)
+        answer_of(converge.main)
+        assert state.exists() == (outcome == "pass")
+    assert json.loads(state.read_text())["converged"] == {"demo_ci_test": 1234.5}
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_run_that_ends_is_looked_at_before_its_stack_goes_and_a_dead_one_is_not(
+    engine: Engine, teardown_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
+) -> None:
+    scope, ours, looked = scope_of(tmp_path), teardown_module, []
+    Path(scope["node_dir"]).mkdir()
+    engine.add_run(RUN)
+    engine.hold(RUN)
+    there = {kind: {} for kind in ours.teardown.PATHS} | {"service": {"1": {"stack": "demo_ci_test", "name": "w"}}}
+    monkeypatch.setattr(ours.teardown, "remaining", lambda *_: there)
+    monkeypatch.setattr(ours.teardown, "begin", lambda *_: looked.append("taken away"))
+    monkeypatch.setattr(ours.stayed, "judge", lambda *given: looked.append(given[2:4]))
+    answer = importlib.import_module("ansible.module_utils.ccci_host.answer").Answer("teardown")
+    for evidence in (True, False):
+        module = Module(scope=scope, keep=keep, evidence=evidence)
+        with contextlib.suppress(End):
+            ours.start(module, engine, answer, scope, ours.teardown.Progress())
+    look = ({"demo_ci_test": ""}, {"demo_ci_test"})
+    assert looked == ([look] if keep else [look, "taken away", "taken away"])
