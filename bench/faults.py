@@ -124,8 +124,8 @@ def page(folder: Path) -> str:
         "",
         "Made by `bench/faults.py table` from what `make faults`, `bench/faults.py plain` and `bench/faults.py alarms` "
         "measured on",
-        f"a nested node, {os.cpu_count()} cores shared with the controller. Seconds depend on the machine; look at the "
-        "ratios.",
+        f"a nested node, {os.cpu_count()} cores shared with the controller and with other work. Seconds depend on the "
+        "machine; look at the ratios.",
         "",
         *side_by_side(faults, {line["case"]: line for line in lines(folder / "plain.jsonl")}),
         "",
