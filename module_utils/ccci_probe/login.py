@@ -28,7 +28,10 @@ Step = Mapping[str, Any]
 
 
 def with_user(step: Any, user: Mapping[str, Any]) -> Any:
-    """A step with `{{ user.username }}` and the like filled in. ValueError for what a step may not know. Pure."""
+    """A step, or a list of steps, with `{{ user.username }}` and the like filled in. ValueError for what a step may not
+    know. Pure."""
+    if isinstance(step, list):
+        return [with_user(one, user) for one in step]
     if isinstance(step, Mapping):
         return {key: with_user(value, user) for key, value in step.items()}
     if not isinstance(step, str):
