@@ -9,7 +9,8 @@ from ccci_host.inventory import Objects, attributable, compare
 from ccci_host.journal import Journal
 
 STACK = "cust-c12afe_ci_test"
-SCOPE = {"run": "r1", "domain": "cust-c12afe.ci.test", "stack": STACK, "apps": [{"stack": STACK}]}
+DOMAIN = "cust-c12afe.ci.test"
+SCOPE = {"run": "r1", "domain": DOMAIN, "stack": STACK, "apps": [{"stack": STACK, "domain": DOMAIN}]}
 ANONYMOUS = "0a" * 32
 
 
