@@ -12,19 +12,16 @@ import itertools
 import os
 import posixpath
 import subprocess
-import tempfile
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
+from . import bounded
 from .answer import cut
+from .bounded import TooMuch
 from .compose import ComposeError
 
 LIMIT = 120.0  # seconds for one git command; recipes are small
-MOST_OUTPUT = 64 * 2**20  # bytes
-LOOK_EVERY = 0.05  # seconds
 LARGEST_FILE = 1024 * 1024  # bytes; more is no compose file
 # Of one commit. A recipe has a few dozen files; a few kilobytes of a pull request can unpack to more than a disk holds.
 MOST_FILES = 20_000
@@ -41,15 +38,11 @@ class GitError(OSError):
     """git on the node did not do what it was told; the text names the command and git's own words."""
 
 
-class TooMuch(Exception):  # noqa: N818 - an answer for the caller, who knows whose repository it is
-    """A repository that would fill the memory of whoever reads it, or the disk of whoever checks it out."""
-
-
 def git(folder: str, *arguments: str, stdin: bytes = b"", limit: float = LIMIT) -> bytes:
     """Runs git in a folder and returns its stdout. GitError also without git or after `limit` seconds; TooMuch."""
     command = ["git", *_SAFE, "-C", folder, *arguments]
     try:
-        code, output, said = _bounded(command, stdin, limit, _environment())
+        code, output, said = bounded.run(command, stdin, limit, _environment())
     except FileNotFoundError as error:
         raise GitError("git is not installed on this node (apt-get install git)") from error
     except subprocess.TimeoutExpired as error:
@@ -58,39 +51,6 @@ def git(folder: str, *arguments: str, stdin: bytes = b"", limit: float = LIMIT) 
         words = cut(said.decode("utf-8", "replace").strip(), 800)
         raise GitError(f"git {' '.join(arguments)} in {folder} ended with {code}: {words}")
     return output
-
-
-def _bounded(
-    command: Sequence[str], stdin: bytes, limit: float, environment: Mapping[str, str]
-) -> tuple[int, bytes, bytes]:
-    """Return code, stdout and stderr. TooMuch beyond MOST_OUTPUT: a few kilobytes of a repository can list for hours
-    (trees that hold one tree many times over), or be a file of gigabytes."""
-    deadline = time.monotonic() + limit
-    with tempfile.TemporaryFile() as words, tempfile.TemporaryFile() as out:
-        # A file and no pipe: `communicate` forgets what it has not yet written when its time is over.
-        words.write(stdin)
-        words.seek(0)
-        return _watched(command, words, out, deadline, environment)
-
-
-def _watched(
-    command: Sequence[str], words: IO[bytes], out: IO[bytes], deadline: float, environment: Mapping[str, str]
-) -> tuple[int, bytes, bytes]:
-    with subprocess.Popen(command, stdin=words, stdout=out, stderr=subprocess.PIPE, env=dict(environment)) as process:
-        try:
-            error = None
-            while error is None:
-                try:
-                    _, error = process.communicate(timeout=LOOK_EVERY)
-                except subprocess.TimeoutExpired:
-                    if time.monotonic() > deadline:
-                        raise
-                if os.fstat(out.fileno()).st_size > MOST_OUTPUT:
-                    raise TooMuch(f"the repository answers with more than {MOST_OUTPUT // 2**20} MiB")
-        finally:
-            process.kill()
-        out.seek(0)
-        return process.returncode, out.read(), error
 
 
 def _environment() -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import checkout, node, policy
+from . import bounded, checkout, node, policy
 from .abra_call import abra_dir
 from .answer import Answer, counted
 from .checkout import Tree
@@ -113,7 +113,7 @@ def _judge(order: Order, taken: Mapping[Port, str], folder: Path, answer: Answer
         base = Tree(str(folder), str(order.base["commit"])) if order.base else None
         side = "head"
         head = Tree(str(folder), str(order.head["commit"]))
-    except checkout.TooMuch as error:
+    except bounded.TooMuch as error:
         answer.result(
             VALID, "fail", expected="a recipe whose files can be listed and checked out", observed=f"{side}: {error}"
         )
@@ -145,7 +145,7 @@ def _read_sides(order: Order, base: Tree | None, head: Tree, answer: Answer) -> 
         side, label = "head", str(order.head.get("label") or "head")
         fresh = read_side(head, sample_of(head), later)
         upgraded = read_side(head, env_before_upgrade(base, head), later) if base is not None else fresh
-    except checkout.TooMuch as error:
+    except bounded.TooMuch as error:
         answer.result(VALID, "fail", expected="compose files of a sensible size", observed=f"{side} ({label}): {error}")
         return None
     except ComposeError as error:

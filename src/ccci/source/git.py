@@ -6,18 +6,14 @@ import base64
 import os
 import re
 import subprocess
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ccci.errors import InfrastructureError
+from ccci_host import bounded
 
 LOCAL_LIMIT = 30.0  # seconds, for commands that read the mirror
-MOST_OUTPUT = 64 * 2**20  # bytes
-LOOK_EVERY = 0.05  # seconds
 PROTOCOLS = ("file", "https", "http", "ssh", "git")
 # A hook, a pager or a repository found through the environment (ccci inside a git hook) must not decide what runs.
 _DROPPED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -77,7 +73,9 @@ def git(
     """
     command = ["git", *_SAFE, f"--git-dir={repository}", *arguments]
     try:
-        code, output, words = _bounded(command, stdin or b"", limit, _environment(environment or {}))
+        code, output, words = bounded.run(command, stdin or b"", limit, _environment(environment or {}))
+    except bounded.TooMuch as error:
+        raise TooMuch(str(error)) from error
     except FileNotFoundError as error:
         raise InfrastructureError("git is not installed here", next_step="apt-get install git") from error
     except subprocess.TimeoutExpired as error:
@@ -87,39 +85,6 @@ def git(
     if code != 0:
         raise GitError(arguments, code, clean(_end(words)))
     return output
-
-
-def _bounded(
-    command: Sequence[str], stdin: bytes, limit: float, environment: Mapping[str, str]
-) -> tuple[int, bytes, bytes]:
-    """Return code, stdout and stderr. TooMuch beyond MOST_OUTPUT: a few kilobytes of a repository can list for hours
-    (trees that hold one tree many times over), or be a file of gigabytes."""
-    deadline = time.monotonic() + limit
-    with tempfile.TemporaryFile() as words, tempfile.TemporaryFile() as out:
-        # A file and no pipe: `communicate` forgets what it has not yet written when its time is over.
-        words.write(stdin)
-        words.seek(0)
-        return _watched(command, words, out, deadline, environment)
-
-
-def _watched(
-    command: Sequence[str], words: IO[bytes], out: IO[bytes], deadline: float, environment: Mapping[str, str]
-) -> tuple[int, bytes, bytes]:
-    with subprocess.Popen(command, stdin=words, stdout=out, stderr=subprocess.PIPE, env=dict(environment)) as process:
-        try:
-            error = None
-            while error is None:
-                try:
-                    _, error = process.communicate(timeout=LOOK_EVERY)
-                except subprocess.TimeoutExpired:
-                    if time.monotonic() > deadline:
-                        raise
-                if os.fstat(out.fileno()).st_size > MOST_OUTPUT:
-                    raise TooMuch(f"the repository answers with more than {MOST_OUTPUT // 2**20} MiB")
-        finally:
-            process.kill()
-        out.seek(0)
-        return process.returncode, out.read(), error
 
 
 def clean(text: str) -> str:

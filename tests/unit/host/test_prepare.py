@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from recipe_repo import COMPOSE, SAMPLE, RecipeRepo, scope_of
 
-from ccci_host import checkout, prepare
+from ccci_host import bounded, checkout, prepare
 from ccci_host.answer import Answer
 from ccci_host.compose import ComposeError, parse_env
 from ccci_host.node import Inside
@@ -47,19 +46,6 @@ class Run:
 
 
 GREEN = {"prepare.compose_valid": "pass", "prepare.policy": "pass"}
-
-
-def test_git_gets_its_input_however_slow_the_machine_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the first look a busy machine may do nothing at all."""
-    folder = prepare.recipe_folder(Run(tmp_path, BASE, {}).scope)
-    asked = checkout.git(str(folder), "rev-parse", "HEAD:compose.yml")
-    real, first = subprocess.Popen.communicate, iter([0.0])
-
-    def late(process: Any, *words: Any, timeout: float) -> Any:
-        return real(process, *words, timeout=next(first, timeout))
-
-    monkeypatch.setattr(subprocess.Popen, "communicate", late)
-    assert COMPOSE.encode() in checkout.git(str(folder), "cat-file", "--batch", stdin=asked, limit=20)
 
 
 def test_a_good_change_gets_a_checkout_of_the_base_and_both_sides_images(tmp_path: Path) -> None:
@@ -299,7 +285,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_tree_that_lists_without_end_is_the_recipes_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkout, "MOST_OUTPUT", 100)
+    monkeypatch.setattr(bounded, "MOST_OUTPUT", 100)
     run = Run(tmp_path, BASE, {"README.md": "x"})
     assert run.outcomes == {"prepare.compose_valid": "fail"}
     assert "more than" in run.observed("prepare.compose_valid")
@@ -327,7 +313,7 @@ def test_a_tree_counts_each_place_of_a_file_that_git_keeps_once(
     commit = repo.commit_files({**BASE, **same})
     checkout.Tree(str(repo.folder), commit)
     monkeypatch.setattr(checkout, "MOST_BYTES", 19 * 2**20)
-    with pytest.raises(checkout.TooMuch, match=r"22 files of 20\.0 MiB"):
+    with pytest.raises(bounded.TooMuch, match=r"22 files of 20\.0 MiB"):
         checkout.Tree(str(repo.folder), commit)
 
 
@@ -353,7 +339,7 @@ def test_all_compose_files_of_a_side_are_read_by_one_git(tmp_path: Path, monkeyp
 def test_compose_files_that_together_are_too_much_are_the_recipes_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkout, "MOST_OUTPUT", 4 * 2**20)
+    monkeypatch.setattr(bounded, "MOST_OUTPUT", 4 * 2**20)
     more = {f"compose.{number}.yml": f"# {number}\n" + "x" * (2**20 - 10) for number in range(5)}
     run = Run(tmp_path, None, {**BASE, **more})
     assert run.outcomes == {"prepare.compose_valid": "fail"}

@@ -14,8 +14,8 @@ from ccci.plan.describe import describe
 from ccci.plan.load import Request, load
 from ccci.report.result import reproduce
 from ccci.schemas import check
-from ccci.source import git
 from ccci.source.mirror import Selector
+from ccci_host import bounded
 
 
 def ids(plan: dict, kind: str | None = None) -> list[str]:
@@ -235,7 +235,7 @@ def test_no_file_name_of_a_pull_request_breaks_the_plan_or_its_lines(world) -> N
 
 
 def test_a_head_that_is_too_large_to_read_is_the_runs_to_judge(world, monkeypatch):
-    monkeypatch.setattr(git, "MOST_OUTPUT", 1000)
+    monkeypatch.setattr(bounded, "MOST_OUTPUT", 1000)
     forge, main = world.forge, world.commits["main"]
     forge.ref("refs/pull/9/head", forge.commit({"compose.x.yml": "#" * 2000}, "x", parent=main))
     assert "head: the repository answers with more than" in " ".join(world.plan("pr", "9")["notes"])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from gitrepo import Repo
 
 from ccci.errors import UsageError
 from ccci.source.forge import UnknownRepository
-from ccci.source.git import TooMuch, git
+from ccci.source.git import TooMuch
 from ccci.source.mirror import Mirror, Selector
 from ccci.source.versions import Version
 
@@ -22,17 +21,6 @@ def mirror(repo: Repo) -> Mirror:
     mirror = Mirror.open("demo", repo.url)
     mirror.fetch()
     return mirror
-
-
-def test_git_gets_its_input_however_slow_the_machine_is(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the first look a busy machine may do nothing at all."""
-    real, first = subprocess.Popen.communicate, iter([0.0])
-
-    def late(process: Any, *words: Any, timeout: float) -> Any:
-        return real(process, *words, timeout=next(first, timeout))
-
-    monkeypatch.setattr(subprocess.Popen, "communicate", late)
-    assert git(mirror.path, "cat-file", "--batch-check", stdin=b"HEAD\n", limit=20).split()[1] == b"commit"
 
 
 def test_versions_are_annotated_tags_only(mirror: Mirror) -> None:
