@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ccci.errors import InfrastructureError
+from ccci.plan.dep_settings import APP as APP  # for the plugins, too
 from ccci.plan.templates import render_late
 from ccci.redaction import DEPS_FILE
 
-APP = "app"
 Plan = Mapping[str, Any]
 
 

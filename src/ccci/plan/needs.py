@@ -17,7 +17,7 @@ from ccci.source.versions import nearest
 
 FIXTURE = "deps"
 _COMMENT = re.compile(r"#\s*needs:\s*(.*?)\s*$")
-_IN_TASKS = re.compile(r"\bccci_deps\b(?:\.(\w+)|\[\s*['\"](\w+)['\"]\s*\])?|\bfacts_of\s*:\s*['\"]?(\w*)")
+_IN_TASKS = re.compile(r"\bccci_deps\b|\bfacts_of\s*:\s*['\"]?(\w*)")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -57,9 +57,9 @@ def of_head(text: str) -> Uses:
 def of_tasks(text: str) -> Uses:
     """Of a task file."""
     found = list(_IN_TASKS.finditer(text))
-    names = [next(filter(None, match.groups()), "") for match in found]
+    names = [match[1] or "" for match in found]
     line = text.count("\n", 0, found[0].start()) + 1 if found else 1
-    # A name that a template or a variable gives could be any dep's.
+    # `ccci_deps` is the plan's whole list, and a name that a template gives could be any dep's.
     return Uses(() if "" in names else tuple(dict.fromkeys(names)), bool(found), line)
 
 

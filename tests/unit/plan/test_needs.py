@@ -62,8 +62,6 @@ def test_the_head_of_a_file_says_it_for_all_of_its_tests():
     [
         ("- m: {facts_of: sso}\n", ("sso",)),
         ("- m: {facts_of: '{{ x }}'}\n", ("sso", "git")),
-        ("- m: {url: '{{ ccci_deps.git.url }}'}\n", ("git",)),
-        ("- m: {url: \"{{ ccci_deps['git'].url }}\"}\n", ("git",)),
         ("- m: {url: '{{ ccci_deps | length }}'}\n", ("sso", "git")),
         ("- m: {url: '{{ my_ccci_deps }}'}\n", ()),
     ],

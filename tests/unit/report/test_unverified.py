@@ -218,7 +218,6 @@ def test_a_skipping_fixture_of_conftest_is_red(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "- ccci_record: {outcome: skip, evidence: x}\n  when: ccci_deps.sso is defined\n",
         "- ccci_assert_oidc: {facts_of: sso}\n",
         "# needs: sso\n- ccci_record: {outcome: skip, evidence: x}\n",
     ],
