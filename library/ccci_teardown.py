@@ -19,6 +19,10 @@ options:
     description: Whether to leave a deployed app running, and only give the node back.
     type: bool
     default: false
+  keep_if_red:
+    description: The same, but only when the last look at the run, which comes here, finds something bad.
+    type: bool
+    default: false
   evidence:
     description: Whether this is the run's own end, so that logs, deploy count and a last look at services are wanted.
     type: bool
@@ -85,6 +89,7 @@ from ansible.module_utils.ccci_host.docker_errors import DockerError, is_outage
 ARGUMENT_SPEC = {
     "scope": {"type": "dict", "required": True},
     "keep": {"type": "bool", "default": False},
+    "keep_if_red": {"type": "bool", "default": False},
     "evidence": {"type": "bool", "default": True},
     "holder": {"type": "dict", "default": {}},
     "gone": {"type": "list", "elements": "str", "default": []},
@@ -196,7 +201,8 @@ def start(module: AnsibleModule, client: Client, answer: Answer, scope: dict, pr
             stayed.judge(client, scope, teardown.prefixes(scope), there, answer)
             teardown.measure(client, scope, answer)
     files = answer.files if module.params["evidence"] else None
-    if module.params["keep"] and there:
+    is_red = any(result["outcome"] in ("fail", "error") for result in answer.results)
+    if (module.params["keep"] or (module.params["keep_if_red"] and is_red)) and there:
         if files is not None:
             teardown.read_logs(client, scope, progress, files)
         journal.set_state(client, scope["run"], journal.KEPT)

@@ -33,7 +33,8 @@ class Module:
     check_mode = False
 
     def __init__(self, **params: Any) -> None:
-        self.params = {"cursor": {}, "expired": False, "slice_seconds": 0, "gone": [], "holder": {}, **params}
+        filled = {"cursor": {}, "expired": False, "slice_seconds": 0, "gone": [], "holder": {}, "keep_if_red": False}
+        self.params = {**filled, **params}
 
     def exit_json(self, **answer: Any) -> None:
         raise End(answer)
@@ -318,10 +319,15 @@ def test_a_stack_that_converged_is_remembered_and_one_that_did_not_is_not(
     assert json.loads(state.read_text())["converged"] == {"demo_ci_test": 1234.5}
 
 
-@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize(
+    ("keep", "stayed_up", "taken"),
+    # A dead run has no last look, so nothing of it can be red.
+    [("keep", "pass", 0), ("", "fail", 2), ("keep_if_red", "pass", 2), ("keep_if_red", "fail", 1)],
+)
 def test_a_run_that_ends_is_looked_at_before_its_stack_goes_and_a_dead_one_is_not(
-    engine: Engine, teardown_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
-) -> None:
+    engine: Engine, teardown_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    keep: str, stayed_up: str, taken: int,
+) -> None:  # fmt: skip
     scope, ours, looked = scope_of(tmp_path), teardown_module, []
     Path(scope["node_dir"]).mkdir()
     engine.add_run(RUN)
@@ -329,11 +335,18 @@ def test_a_run_that_ends_is_looked_at_before_its_stack_goes_and_a_dead_one_is_no
     there = {kind: {} for kind in ours.teardown.PATHS} | {"service": {"1": {"stack": "demo_ci_test", "name": "w"}}}
     monkeypatch.setattr(ours.teardown, "remaining", lambda *_: there)
     monkeypatch.setattr(ours.teardown, "begin", lambda *_: looked.append("taken away"))
-    monkeypatch.setattr(ours.stayed, "judge", lambda *given: looked.append(given[2:4]))
-    answer = importlib.import_module("ansible.module_utils.ccci_host.answer").Answer("teardown")
+
+    def judge(*given: Any) -> None:
+        looked.append(given[2:4])
+        given[4].result("teardown.stayed_up", stayed_up)
+
+    monkeypatch.setattr(ours.teardown, "judge", lambda *_: None)
+    monkeypatch.setattr(ours.stayed, "judge", judge)
     for evidence in (True, False):
-        module = Module(scope=scope, keep=keep, evidence=evidence)
+        answer = importlib.import_module("ansible.module_utils.ccci_host.answer").Answer("teardown")
+        options = {"keep": keep == "keep", "keep_if_red": keep == "keep_if_red"}
+        module = Module(scope=scope, evidence=evidence, **options)
         with contextlib.suppress(End):
             ours.start(module, engine, answer, scope, ours.teardown.Progress())
     look = ({"demo_ci_test": ""}, {"demo_ci_test"})
-    assert looked == ([look] if keep else [look, "taken away", "taken away"])
+    assert looked == [look, *["taken away"] * taken]
