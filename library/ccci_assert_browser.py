@@ -73,8 +73,6 @@ ccci:
   type: dict
 """
 
-import time
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host.answer import Answer
 
@@ -92,31 +90,22 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True, required_one_of=[("url", "steps")])
-    from ansible.module_utils.ccci_probe import browser, steps
+    from ansible.module_utils.ccci_probe import steps
 
     arguments = module.params
     story = [{"goto": arguments["url"]}] if arguments["url"] else []
     story += arguments["steps"]
     story += [{"screenshot": arguments["screenshot"]}] if arguments["screenshot"] else []
-    for number, step in enumerate(story, 1):
-        wrong = steps.problem(step)
-        if wrong:
-            module.fail_json(msg=f"step {number}: {wrong}")
+    wrong = steps.wrong_steps(story)
+    if wrong:
+        module.fail_json(msg=wrong)
     answer = Answer()
     expected = "the page loads" if not arguments["steps"] else f"{len(story)} steps succeed"
-    try:
-        address, spki_file = arguments["ingress_address"], arguments["spki_file"]
-        with answer.waiting("browser"), browser.browser(address, spki_file) as chromium:
-            deadline = time.monotonic() + arguments["retry_for"]
-            told = steps.Stage(chromium, arguments["run_dir"], deadline, arguments["id"]).play(story)
-        answer.artefacts = told.artefacts
-        answer.result(arguments["id"], told.outcome, expected=expected, observed=told.observed, evidence=told.evidence,
-                      failure_id=told.failure_id)  # fmt: skip
-    except (browser.NoBrowserError, OSError, ValueError) as error:
-        answer.result(
-            arguments["id"], "error", expected="a browser that starts", observed=str(error),
-            hint="ccci doctor tells what the controller can and cannot do",
-        )  # fmt: skip
+
+    def play(chromium: object, deadline: float) -> steps.Story:
+        return steps.Stage(chromium, arguments["run_dir"], deadline, arguments["id"]).play(story)
+
+    steps.judge(answer, arguments, expected, play)
     answer.leave(module)
 
 

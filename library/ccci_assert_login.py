@@ -86,8 +86,6 @@ ccci:
   type: dict
 """
 
-import time
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ccci_host.answer import Answer
 
@@ -110,7 +108,7 @@ ARGUMENT_SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    from ansible.module_utils.ccci_probe import browser, login
+    from ansible.module_utils.ccci_probe import login, steps
 
     arguments = module.params
     facts = arguments["facts"]
@@ -120,26 +118,18 @@ def main() -> None:
         story = {name: login.with_user(arguments[name], facts["user"]) for name in ("start", "then", "logout")}
     except ValueError as error:
         module.fail_json(msg=str(error))
-    for name, steps in story.items():
-        wrong = login.wrong_steps(steps) or (None if steps or name != "then" else "there are none")
+    for name, part in story.items():
+        wrong = steps.wrong_steps(part) or (None if part or name != "then" else "there are none")
         if wrong:
             module.fail_json(msg=f"{name}: {wrong}")
     answer = Answer()
     expected = f"{facts['user']['username']} logs in through {facts['issuer']}, and out again"
-    try:
-        address, spki_file = arguments["ingress_address"], arguments["spki_file"]
-        with answer.waiting("browser"), browser.browser(address, spki_file) as chromium:
-            deadline = time.monotonic() + arguments["retry_for"]
-            stage = login.Login(chromium, arguments["run_dir"], deadline, arguments["id"], facts, arguments["url"])
-            told = stage.tell(arguments["path"], **story)
-        answer.artefacts = told.artefacts
-        answer.result(arguments["id"], told.outcome, expected=expected, observed=told.observed,
-                      evidence=told.evidence or None, failure_id=told.failure_id)  # fmt: skip
-    except (browser.NoBrowserError, OSError, ValueError) as error:
-        answer.result(
-            arguments["id"], "error", expected="a browser that starts", observed=str(error),
-            hint="ccci doctor tells what the controller can and cannot do",
-        )  # fmt: skip
+
+    def play(chromium: object, deadline: float) -> steps.Story:
+        stage = login.Login(chromium, arguments["run_dir"], deadline, arguments["id"], facts, arguments["url"])
+        return stage.tell(arguments["path"], **story)
+
+    steps.judge(answer, arguments, expected, play)
     answer.leave(module)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .polling import short
-from .steps import Stage, Story, problem
+from .steps import Stage, Story
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -43,12 +43,6 @@ def with_user(step: Any, user: Mapping[str, Any]) -> Any:
         return str(user[match[1]])
 
     return _USER.sub(value, step)
-
-
-def wrong_steps(steps: Sequence[Step]) -> str | None:
-    """What is wrong with steps as they were written; None for good ones."""
-    found = (f"step {number}: {wrong}" for number, step in enumerate(steps, 1) if (wrong := problem(step)))
-    return next(found, None)
 
 
 class Login(Stage):

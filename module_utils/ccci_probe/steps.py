@@ -43,6 +43,28 @@ def problem(step: Mapping[str, Any]) -> str | None:
     return None
 
 
+def wrong_steps(steps: Sequence[Mapping[str, Any]]) -> str | None:
+    """What is wrong with steps as they were written; None for good ones."""
+    found = (f"step {number}: {wrong}" for number, step in enumerate(steps, 1) if (wrong := problem(step)))
+    return next(found, None)
+
+
+def judge(answer: Any, options: Mapping[str, Any], expected: str, play: Callable[[Browser, float], Story]) -> None:
+    """Makes the result `id` of an `Answer` out of what `play(browser, deadline)` tells. `options` are the module's: id,
+    retry_for (seconds), ingress_address and spki_file."""
+    try:
+        with answer.waiting("browser"), pages.browser(options["ingress_address"], options["spki_file"]) as chromium:
+            told = play(chromium, time.monotonic() + options["retry_for"])
+        answer.artefacts = told.artefacts
+        answer.result(options["id"], told.outcome, expected=expected, observed=told.observed,
+                      evidence=told.evidence or None, failure_id=told.failure_id)  # fmt: skip
+    except (pages.NoBrowserError, OSError, ValueError) as error:
+        answer.result(
+            options["id"], "error", expected="a browser that starts", observed=str(error),
+            hint="ccci doctor tells what the controller can and cannot do",
+        )  # fmt: skip
+
+
 class Stage:
     """A browser's page on which steps are played."""
 
