@@ -146,3 +146,9 @@ def cut(text: str | None, limit: int = EVIDENCE_LIMIT) -> str | None:
     if len(raw) <= limit:
         return text
     return "… " + raw[-(limit - 4) :].decode("utf-8", "ignore")
+
+
+def short(text: str, limit: int) -> str:
+    """The beginning of a long text, on one line and with a mark where it was cut."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else f"{text[:limit]}…"

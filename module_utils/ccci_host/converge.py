@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import deaths as dead
-from .answer import cut
+from .answer import cut, short
 from .deaths import Death
-from .diagnose import ORDER, Finding, diagnose, short
+from .diagnose import ORDER, diagnose
+from .known_words import Finding
 from .snapshot import LIVE, Service, Snapshot, Task
 from .traces import Trace, follow
 

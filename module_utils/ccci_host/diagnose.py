@@ -6,14 +6,25 @@ the failure catalogue where that has one; the others are OTHER_IDS.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from . import full_disk
-from .answer import cut
+from .answer import cut, short
 from .deaths import WAITS_FOR_SOMETHING, Death, by_itself, in_boot, up
+from .known_words import (
+    ACME,
+    HALF_MADE,
+    LOG_WORDS,
+    MAYBE_HALF_MADE,
+    NO_SPACE,
+    PASSING,
+    QUOTA,
+    TASK_ERRORS,
+    Finding,
+    of_words,
+)
 from .snapshot import LIVE, MIB, Service, Snapshot, Task
 from .traces import Trace
 
@@ -39,85 +50,6 @@ UNREAD = 3.0
 LOG_SHOWN = 2000  # bytes of a log in the evidence
 
 
-@dataclass(frozen=True)
-class Finding:
-    failure_id: str
-    service: str
-    sentence: str
-    evidence: str
-    hint: str = ""
-    outcome: str = "fail"
-    certain: bool = True
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """Words of the engine or of a program, and what they mean. `{0}` in the sentence is the first group."""
-
-    words: re.Pattern[str]
-    failure_id: str
-    sentence: str
-    hint: str
-    outcome: str = "fail"
-
-
-def _pattern(words: str, failure_id: str, sentence: str, hint: str, outcome: str = "fail") -> Pattern:
-    return Pattern(re.compile(words, re.IGNORECASE | re.MULTILINE), failure_id, sentence, hint, outcome)
-
-
-# What swarm writes into the `Err` of a task.
-TASK_ERRORS = (
-    _pattern("(toomanyrequests|rate limit)", "rate-limit", "the registry answered {0}",
-             "wait, or give the node credentials for the registry", "error"),
-    _pattern("(no space left on device)", "disk-full", "the node's disk is full", "make room on the node", "error"),
-    _pattern(r"no such image:? *(\S*)|manifest unknown|pull access denied|repository does not exist", "missing-image",
-             "its image {0} is not on the node and cannot be pulled", "check its name and tag"),
-    _pattern(r"bind source path does not exist: (/etc/(?:timezone|localtime))", "missing-bind-source",
-             "the node has no {0}", "bootstrap the node again", "error"),
-    _pattern(r"bind source path does not exist: (\S+)", "missing-bind-source", "it mounts {0}, which the node lacks",
-             "a recipe should mount volumes, not paths of the host"),
-    _pattern("port is already allocated|address already in use|host-mode port already in use", "port-taken",
-             "a port that it publishes is already in use", "see what holds it: docker service ls, ss -ltnp", "error"),
-    _pattern(r"insufficient resources", "unschedulable", "it reserves more than the node has free",
-             "free resources on the node, or reserve less", "error"),
-    _pattern(r"((?:secret|config|network|volume) \S*).*(?:not found|does not exist)", "missing-reference",
-             "its {0} does not exist", "declare it in the compose file, or create it before the deploy"),
-    _pattern(r"constraints not satisfied|unsupported platform|no suitable node", "unschedulable",
-             "no node fits its placement", "look at deploy.placement.constraints"),
-    _pattern(r'exec: "?([^":]+)"?.*(?:not found|no such file|permission denied)', "start-failed",
-             "its command {0} cannot be executed in this image", "check `command` and `entrypoint` against the image"),
-)  # fmt: skip
-# Refusals that a task which is still on its way out can cause: once is no proof.
-PASSING = re.compile(r"port is already allocated|address already in use|network \S* ?not found", re.IGNORECASE)
-NO_SPACE = Pattern(full_disk.SAID, full_disk.ID, "no space is left: {0}", full_disk.UNKNOWN_HINT)
-# What databases write that find the data of a first start which was broken off: no later start can use it.
-HALF_MADE = _pattern(
-    r"(redo log[^\n]* corrupt\w*|Missing MLOG_CHECKPOINT|could not locate a valid checkpoint record"
-    r"|Table 'mysql\.\w+' doesn't exist|Can't open and lock privilege tables)",
-    "db-killed-in-init", "the database was killed during its first initialisation: {0}",
-    "this data cannot be repaired: keep the first start from being killed (a longer start_period), then deploy anew",
-)  # fmt: skip
-# The same words have other reasons too: they mean this only if a kill during a boot was seen.
-MAYBE_HALF_MADE = _pattern(
-    r"(MigrationsAreLocked\w*|waiting for change ?log lock|could not acquire change log lock|migration lock"
-    r"|(?:role|database) \S+ does not exist|Unknown database \S+|Access denied for user)",
-    "db-killed-in-init", "the database was killed during its first initialisation: {0}", HALF_MADE.hint,
-)  # fmt: skip
-# It begins at the beginning of a word: at any letter, a log of that name alone would keep the expression busy.
-ACME = _pattern(
-    r"((?<!\S)\S*acme\.json[^\n]*(?:no such file|not found|not exist|missing|cannot|empty|wait)\w*"
-    r"|wait[^\n]*acme\.json)",
-    "acme-missing", "it wants the file of an ACME client: {0}",
-    "this node's certificate is a file: choose another way of TLS for tests, with env or compose_files in recipe.yml",
-)  # fmt: skip
-# Not where it is what the program itself answered: a line of its access log.
-QUOTA = _pattern(
-    r"^(?![^\n]*(?:\"[A-Z]+ /\S* HTTP/[\d.]+\" \d{3}\b|\bCompleted \d{3} ))[^\n]*?"
-    r"(toomanyrequests|429 Too Many Requests)", "shared-quota", "its own download was refused: {0}",
-    "the node's address has used up a quota: wait, or keep the download in a volume", "error",
-)  # fmt: skip
-# What programs write into their logs before they die. They refine a finding, they never make one.
-LOG_WORDS = (NO_SPACE, QUOTA, HALF_MADE, ACME)
 GATE = "gate the upgrade on a ready probe (gates.pre_upgrade), so that it does not come in the middle of a boot"
 # Of several causes, the one that explains the others comes first.
 ORDER = (
@@ -258,9 +190,9 @@ def _refined(case: Case, finding: Finding) -> Finding:
     told = f"; the first cause: {_told(cause, case.name)}" if cause else ""
     # A program that serves until its healthcheck kills it did not die of a download.
     patterns = [one for one in LOG_WORDS if one is not QUOTA or finding.failure_id != "health-kill"]
-    refined = _of_words(patterns, words, case.name, finding.evidence)
+    refined = of_words(patterns, words, case.name, finding.evidence)
     if refined is None and cause is not None:
-        refined = _of_words((MAYBE_HALF_MADE,), words, case.name, finding.evidence)
+        refined = of_words((MAYBE_HALF_MADE,), words, case.name, finding.evidence)
     if refined is None:
         if cause is None or finding.failure_id != "crash-loop":
             return finding
@@ -302,7 +234,7 @@ def _refused(case: Case, enough: int) -> Finding:
     """Its container never ran. Swarm hides why an image could not be pulled; a full disk explains it."""
     last, evidence = case.deaths[-1], _evidence(case)
     again = len(identical(case.deaths)) >= 2 or enough == 1
-    finding = _of_words(TASK_ERRORS, last.error, case.name, evidence)
+    finding = of_words(TASK_ERRORS, last.error, case.name, evidence)
     if finding is None:
         return Finding(
             "start-failed", case.name, f"{case.name}: its container could not be started: {last.error}", evidence,
@@ -466,7 +398,7 @@ def _of_living(case: Case) -> Finding | None:
             continue
         log, trace = task.container.log or "", case.traces.get(task.id)
         evidence = f"task {task.id[:12]}: {task.state}\nlast log lines:\n{cut(log.strip(), LOG_SHOWN)}"
-        full = _of_words((NO_SPACE,), log, case.name, evidence)
+        full = of_words((NO_SPACE,), log, case.name, evidence)
         if full is not None:
             return replace(_disk_full(case, full)[0], certain=disk is not None and disk.is_full)
         if trace is not None and trace.ooms and case.service.memory_limit:
@@ -478,7 +410,7 @@ def _of_living(case: Case) -> Finding | None:
                 evidence, "raise deploy.resources.limits.memory, or find what needs so much",
                 certain=len(trace.ooms) >= OOMS,
             )  # fmt: skip
-        found = _of_words((HALF_MADE, ACME), log, case.name, evidence)
+        found = of_words((HALF_MADE, ACME), log, case.name, evidence)
         if found is None and "acme.json" in case.service.command:
             found = Finding(
                 "acme-missing", case.name, f"{case.name}: its command speaks of acme.json, and it is not up",
@@ -507,7 +439,7 @@ def _of_placement(service: Service, snapshot: Snapshot) -> Finding | None:
                 task.error, "bring the node back: `docker node ls`", "error",
                 certain=_waited(task, service, snapshot.at),
             )  # fmt: skip
-        finding = _of_words(TASK_ERRORS, task.error, service.name, f"task {task.id}: {task.error}")
+        finding = of_words(TASK_ERRORS, task.error, service.name, f"task {task.id}: {task.error}")
         if finding is not None:
             return replace(finding, certain=_waited(task, service, snapshot.at))
     return None
@@ -517,18 +449,6 @@ def _waited(task: Task, service: Service, now: float) -> bool:
     """Another task of this service that still stops may be what holds the place; start-first never frees it."""
     stopping = any(other.state == "running" and not other.wanted for other in service.tasks)
     return not stopping and now - task.created >= PATIENCE
-
-
-def _of_words(patterns: Sequence[Pattern], text: str, service: str, evidence: str) -> Finding | None:
-    for pattern in patterns:
-        match = pattern.words.search(text)
-        if match:
-            group = (match[1] if match.lastindex else "") or ""
-            sentence = pattern.sentence.format(short(group, 200)).replace("  ", " ")
-            return Finding(
-                pattern.failure_id, service, f"{service}: {sentence}", evidence, pattern.hint, pattern.outcome
-            )
-    return None
 
 
 def _evidence(case: Case) -> str:
@@ -565,12 +485,6 @@ def evidence_of(deaths: Sequence[Death]) -> str:
 def _last_line(log: str | None) -> str:
     lines = [line.strip() for line in (log or "").splitlines() if line.strip()]
     return short(lines[-1], 200) if lines else "no output"
-
-
-def short(text: str, limit: int) -> str:
-    """The beginning of a long text, on one line and with a mark where it was cut."""
-    text = " ".join(text.split())
-    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _seconds(value: float) -> str:

@@ -13,9 +13,10 @@ from typing import Any
 from . import state, watch
 from .answer import Answer
 from .deaths import Death, by_itself, recall, up
-from .diagnose import Finding, diagnose_ended, evidence_of, gives_up
+from .diagnose import diagnose_ended, evidence_of, gives_up
 from .docker import Client
 from .docker_errors import DockerError, is_outage
+from .known_words import Finding
 from .snapshot import Service, Snapshot, read
 
 ID = "teardown.stayed_up"

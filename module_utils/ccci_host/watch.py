@@ -12,9 +12,10 @@ from typing import Any
 from . import kernel, registry
 from .answer import Answer, cut
 from .converge import Decision, Memory, give_up, look, moments, pause, restarts
-from .diagnose import Finding, evidence_of
+from .diagnose import evidence_of
 from .docker import Client, DockerError
 from .docker_events import Events
+from .known_words import Finding
 from .snapshot import SERVICE_NAME, TASK_ID, Frame, Snapshot, read
 
 # Events that come together are looked at together: seconds to wait for more of them.

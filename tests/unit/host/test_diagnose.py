@@ -10,7 +10,8 @@ import pytest
 
 from ccci_host.converge import Memory, converged, decide, look
 from ccci_host.deaths import STABLE_AFTER, Death, recall, up, without_old_logs
-from ccci_host.diagnose import NOTHING_NEW, OTHER_IDS, Finding, diagnose, identical, needed
+from ccci_host.diagnose import NOTHING_NEW, OTHER_IDS, diagnose, identical, needed
+from ccci_host.known_words import Finding
 from ccci_host.snapshot import MIB, Container, Service, Snapshot, Task, read
 
 NOW = 1_000_000.0

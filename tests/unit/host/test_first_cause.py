@@ -11,7 +11,8 @@ from test_diagnose import NOW, death, service, snapshot, task
 
 from ccci_host.converge import LONGEST_PAUSE, Memory, decide, describe, give_up, pause
 from ccci_host.deaths import Death, speaks_of
-from ccci_host.diagnose import Finding, diagnose
+from ccci_host.diagnose import diagnose
+from ccci_host.known_words import Finding
 from ccci_host.snapshot import MIB, Container, Disk, Healthcheck, Service, _needs
 from ccci_host.traces import Trace
 

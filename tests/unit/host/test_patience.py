@@ -306,7 +306,7 @@ def test_a_stack_that_converged_is_remembered_and_one_that_did_not_is_not(
     parts = importlib.import_module("ansible.module_utils.ccci_host.converge")
     shot = importlib.import_module("ansible.module_utils.ccci_host.snapshot").Snapshot(1234.5, (), 1, ())
     for outcome in ("error", "pass"):
-        finding = importlib.import_module("ansible.module_utils.ccci_host.diagnose").Finding("x", "", "s", "e")
+        finding = importlib.import_module("ansible.module_utils.ccci_host.known_words").Finding("x", "", "s", "e")
         decision = parts.Decision(outcome, "", (finding,))
         seen = converge.watch.Seen(parts.Memory(1.0), decision, shot)
         module = Module(scope=scope, tier="install", limit=9, assert_restarts=False)
