@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .browser import transient
 from .polling import short
 from .steps import Stage, Story
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-FAILED = "login-failed"
+FAILED, DISTURBED = "login-failed", "browser-transient"
 PAUSE = 0.25  # seconds between two looks at where the browser is
 ASKED_AGAIN = 2.0  # seconds for which a new page of the provider shows its form: the credentials were not taken
 AGAIN = 4.0  # seconds for which the user is looked for after the logout; longer when it took longer after the login
@@ -53,6 +54,7 @@ class Login(Stage):
     ) -> None:
         """`facts` of a dep of kind sso; `app` is the app's address."""
         super().__init__(browser, run_dir, deadline, title)
+        self._whole = deadline - time.monotonic()
         self._facts, self._app, self._shown_after = facts, urlsplit(app).netloc, 0.0
         self._then: Sequence[Step] = ()
         self._actions |= {
@@ -74,6 +76,14 @@ class Login(Stage):
             story += [*logout, {"picture": "4-logged-out"}]
             story += [{"goto": url}, {"not_the_user": user["username"]}, {"picture": "5-again"}]
         told = self.play(story)
+        if told.outcome == "fail" and self._disturbed():
+            # What the provider hands over is good for one callback: sent again by the browser, it can never work.
+            self.console.retry(f"the network changed under the browser, and the login began again: {told.observed}")
+            self.console.failed.clear()
+            self.story, self._deadline = Story(artefacts=told.artefacts), time.monotonic() + self._whole
+            told = self.play([{"fresh_context": True}, *story])
+            if told.outcome == "fail" and self._disturbed():
+                told.outcome, told.failure_id = "error", DISTURBED
         # The address of a page on the way may hold a code that is as good as a password.
         told.evidence = "\n".join([bare(self._page.url), self.console.told()]).strip()
         told.failure_id = told.failure_id or (FAILED if told.outcome == "fail" else None)
@@ -81,6 +91,9 @@ class Login(Stage):
             how = "and out again" if logout else "and nobody says how to log out"
             told.observed = f"{user['username']} logged in through {self._facts['issuer']}, {how}"
         return told
+
+    def _disturbed(self) -> bool:
+        return any(transient(text) for text in self.console.failed)
 
     def _picture(self, name: str) -> None:
         self._keep_picture(f"screenshots/{self._title}-{name}.png", f"{self._title}: {PICTURES[name]}")
@@ -104,8 +117,7 @@ class Login(Stage):
         self._untouched = False
 
     def _back(self, host: str) -> None:
-        self._arrive(host, "the app", self._asks_again)
-        self._untouched = True
+        self._arrive(host, "the app", self._asks_again)  # which may be a callback: it is not to be loaded again
 
     def _asks_again(self) -> bool:
         """A whole new page of the provider shows the form once more. A form in a frame is not looked for."""

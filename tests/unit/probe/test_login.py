@@ -84,6 +84,26 @@ def test_wrong_credentials_show_what_the_provider_says(sso: LittleSso, chromium:
     assert told.failure_id == "login-failed"
 
 
+@pytest.mark.parametrize(("times", "outcome", "failure_id"), [(1, "pass", None), (2, "error", "browser-transient")])
+def test_a_network_that_changes_begins_the_login_anew_once(
+    sso: LittleSso, chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    times: int, outcome: str, failure_id: str | None,
+) -> None:  # fmt: skip
+    """The browser sends a callback again by itself then, and the code in it was used already."""
+    real, left = login.Login._back, [f"{sso.app}/callback: net::ERR_NETWORK_CHANGED"] * times
+
+    def back(stage: login.Login, host: str) -> None:
+        real(stage, host)
+        if left:
+            stage.console.failed.append(left.pop())
+            raise TimeoutError("status 400")
+
+    monkeypatch.setattr(login.Login, "_back", back)
+    told = tell(sso, chromium, tmp_path)
+    assert (told.outcome, told.failure_id) == (outcome, failure_id), told.observed
+    assert "the login began again" in told.evidence
+
+
 def test_another_user_than_the_one_who_logged_in(sso: LittleSso, chromium: Any, tmp_path: Path) -> None:
     told = tell(sso, chromium, tmp_path, then=[{"expect_text": "Hello bob"}], limit=6)
     assert "the_user ada: 'Hello bob' is not shown; the page shows: 'Hello ada" in told.observed
