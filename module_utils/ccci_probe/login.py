@@ -15,7 +15,6 @@ from .steps import Stage, Story
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-FAILED, DISTURBED = "login-failed", "browser-transient"
 PAUSE = 0.25  # seconds between two looks at where the browser is
 ASKED_AGAIN = 2.0  # seconds for which a new page of the provider shows its form: the credentials were not taken
 AGAIN = 4.0  # seconds for which the user is looked for after the logout; longer when it took longer after the login
@@ -83,10 +82,10 @@ class Login(Stage):
             self.story, self._deadline = Story(artefacts=told.artefacts), time.monotonic() + self._whole
             told = self.play([{"fresh_context": True}, *story])
             if told.outcome == "fail" and self._disturbed():
-                told.outcome, told.failure_id = "error", DISTURBED
+                told.outcome, told.failure_id = "error", "browser-transient"
         # The address of a page on the way may hold a code that is as good as a password.
         told.evidence = "\n".join([bare(self._page.url), self.console.told()]).strip()
-        told.failure_id = told.failure_id or (FAILED if told.outcome == "fail" else None)
+        told.failure_id = told.failure_id or ("login-failed" if told.outcome == "fail" else None)
         if told.outcome == "pass":
             how = "and out again" if logout else "and nobody says how to log out"
             told.observed = f"{user['username']} logged in through {self._facts['issuer']}, {how}"

@@ -120,6 +120,8 @@ CASES = [
          evidence=seen.exits("app", 2), smoke=True),
     Case("crash-loop-silent", "crash-loop", "An entrypoint that ends without a word", of_pr(3),
          exit=1, tier="install", service="app", says="exit code 1 .*no output", evidence=seen.exits("app", 2)),
+    Case("crash-loop-late", "crash-loop", "A service that ends long after it had converged", CUSTOM, "late-crash",
+         exit=1, tier="teardown", service="side", says="exit code 3 .*bad setting in the config"),
     Case("crash-loop-rollback", "crash-loop", "An update that swarm rolls back", of_pr(11, *UPGRADE),
          exit=1, tier="upgrade", service="app", says="exit code 3.*no licence was found",
          evidence=seen.update_state("app", "rollback")),

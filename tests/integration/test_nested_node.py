@@ -66,3 +66,22 @@ def test_check_mode_ends_where_the_node_would_be_started(node: Machine, tmp_path
     assert done.returncode == 0, done.stdout[-3000:]
     assert f"Would start the container {node.name}" in done.stdout
     assert run(["docker", "inspect", node.name], START_LIMIT, check=False).returncode != 0
+
+
+@pytest.fixture
+def left_behind() -> Iterator[str]:
+    """A device with the node's network, as a Docker whose data were thrown away leaves its bridges."""
+    name = f"ccci{secrets.token_hex(3)}"
+    run(["ip", "link", "add", name, "type", "bridge"], START_LIMIT)
+    run(["ip", "address", "add", "10.213.214.1/24", "dev", name], START_LIMIT)
+    run(["ip", "link", "set", name, "up"], START_LIMIT)
+    yield name
+    run(["ip", "link", "delete", name], START_LIMIT)
+
+
+def test_a_bridge_that_was_left_behind_is_named(node: Machine, tmp_path: Path, left_behind: str) -> None:
+    inventory = write_inventory(tmp_path, node, through_docker(node))
+    with pytest.raises(AssertionError) as refused:
+        start(node, inventory)
+    assert "more than one route" in str(refused.value)
+    assert f"dev {left_behind}" in str(refused.value)
