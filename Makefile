@@ -17,7 +17,8 @@ platform: venv  ## this machine as an embedded node (Docker, swarm, registry, Tr
 
 test: venv  ## everything that is tested; sets up what it needs, in containers of its own
 	./ccci bootstrap -i nested --yes
-	$(PY)/pytest tests -m 'not docker'
+	$(PY)/pytest tests -n 4 -m 'not docker and not nested'
+	$(PY)/pytest tests -m nested
 
 soak: venv  ## kills runs in every tier and every way, and compares the node before and after (hours)
 	$(PY)/python tests/integration/soak.py
@@ -25,8 +26,8 @@ soak: venv  ## kills runs in every tier and every way, and compares the node bef
 faults: venv  ## causes every failure of docs/failures.md for real, and times what is said (about half an hour; resumable)
 	$(PY)/python tests/faults/suite.py $(FAULTS)
 
-unit: venv  ## what needs no Docker (under a minute)
-	$(PY)/pytest tests -m 'not docker and not nested'
+unit: venv  ## what needs no Docker (about three minutes)
+	$(PY)/pytest tests -n 4 -m 'not docker and not nested'
 
 lint: venv  ## ruff, mypy, yamllint, ansible-lint
 	$(PY)/ruff check .
