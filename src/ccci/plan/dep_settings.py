@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ccci.errors import UsageError
-from ccci.plan.templates import Renderer
+from ccci.plan.templates import Renderer, chains
 from ccci.schemas import facts
 from ccci.source.versions import nearest
 
@@ -40,9 +40,36 @@ def check_settings(settings: RecipeSettings) -> None:
     for name, secret in settings.secrets.items():
         if "value_from" in secret:
             renderer.check_fact(tuple(secret["value_from"].split(".")[1:]), settings.place("secrets", name))
+    _refuse_wired(settings, {dep.name for dep in settings.deps if dep.for_tests})
     if settings.login is not None and kinds.get(settings.login.through) != LOGIN_KIND:
         fit = [name for name, kind in kinds.items() if kind == LOGIN_KIND]
         raise UsageError(
             f"{settings.place('login', 'through')}: {settings.login.through!r} is no dep of kind {LOGIN_KIND}",
             expected=f"one of {', '.join(fit)}" if fit else f"a dep of kind {LOGIN_KIND}; this recipe has none",
         )
+
+
+def _refuse_wired(settings: RecipeSettings, for_tests: set[str]) -> None:
+    """UsageError for settings of the app that need a dep which is not always made: as a dep, the app could not be
+    deployed."""
+    if not for_tests:
+        return
+    wired = [
+        (settings.place(key, name), chain)
+        for key in ("env", "env_from_upgrade")
+        for name, text in getattr(settings, key).items()
+        for chain in chains(text, "deps", settings.place(key, name))
+    ]
+    wired += [
+        (settings.place("secrets", name), tuple(secret["value_from"].split(".")[1:]))
+        for name, secret in settings.secrets.items()
+        if "value_from" in secret
+    ]
+    for place, chain in wired:
+        if chain and chain[0] in for_tests:
+            raise UsageError(
+                f"{place} uses deps.{'.'.join(chain)}, but {chain[0]} is made for tests alone (`for_tests`): "
+                "where this recipe is itself a dep, there is no such fact",
+                next_step="Make the app and the dep known to each other in the hook post_install, which runs only "
+                "where the dep is made; or take `for_tests` away, when the app does need it",
+            )

@@ -47,6 +47,8 @@ def resolve(recipe: str, settings: RecipeSettings) -> tuple[Needed, ...]:
 def _below(parent: str, line: tuple[str, ...], settings: RecipeSettings) -> Iterator[Needed]:
     """Deps before those that need them. `line` are the recipes from the one that is played down to this parent."""
     for index, dep in enumerate(settings.deps):
+        if dep.for_tests and parent != APP:
+            continue  # tests are not run for a dep
         place = settings.place("deps", index)
         if dep.recipe in line:
             circle = " → ".join((*line[line.index(dep.recipe) :], dep.recipe))

@@ -58,12 +58,14 @@ class Probe:
 
 @dataclass(frozen=True)
 class Dep:
-    """Another recipe, known here as `name` and asked for the facts of a `kind`. `wants` is not rendered yet."""
+    """Another recipe, known here as `name` and asked for the facts of a `kind`. `wants` is not rendered yet. With
+    `for_tests` it is left out where the recipe that names it is itself a dep."""
 
     recipe: str
     name: str
     kind: str
     wants: Mapping[str, Any] = field(default_factory=dict)
+    for_tests: bool = False
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,9 @@ def _cross_checks(settings: RecipeSettings) -> None:
 
 def _dep(written: Mapping[str, Any]) -> Dep:
     name = written.get("as", written["recipe"])
-    return Dep(written["recipe"], name, written.get("kind", name), written.get("wants", {}))
+    return Dep(
+        written["recipe"], name, written.get("kind", name), written.get("wants", {}), written.get("for_tests", False)
+    )
 
 
 def _login(written: Mapping[str, Any]) -> Login:

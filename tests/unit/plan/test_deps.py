@@ -109,6 +109,25 @@ def test_deps_of_deps_come_first_and_each_parent_has_its_own(world, others):
     assert by_key["git-sso"]["wants"]["redirect_uris"] == [f"https://{by_key['git']['app']['domain']}/callback"]
 
 
+def test_a_dep_for_tests_is_made_for_the_recipe_that_is_played_and_not_for_a_dep(world, others):
+    own = f"deps: [{{recipe: idp, as: sso, for_tests: true, {WANTS}}}]\nlogin: {{through: sso, then: [{{click: a}}]}}\n"
+    others.recipe("forge", own, ("forge",))
+    world.write("recipe.yml", 'deps: [{recipe: forge, wants: {redirect_uris: ["https://{{ domain }}/login"]}}]\n')
+    plan = world.plan()
+    assert [(dep["key"], dep["level"], dep["needs"]) for dep in plan["deps"]] == [("forge", 0, [])]
+    assert [app["name"] for app in plan["scope"]["apps"]] == ["forge", "app"]
+    world.write("recipe.yml", own)
+    plan = world.plan()
+    assert ([dep["key"] for dep in plan["deps"]], plan["login"]["through"]) == (["sso"], "sso")
+
+
+def test_two_recipes_may_need_each_other_when_one_does_so_for_its_tests(world, others):
+    others.recipe("forge", f"deps: [{{recipe: idp, as: sso, for_tests: true, {WANTS}}}]\n", ("forge",))
+    others.write("idp", "recipe.yml", 'deps: [{recipe: forge, wants: {redirect_uris: ["https://x"]}}]\n')
+    world.write("recipe.yml", SSO)
+    assert [dep["key"] for dep in world.plan()["deps"]] == ["sso-forge", "sso"]
+
+
 def test_the_ids_of_deps_stand_where_the_life_comes_to_them(world, others):
     others.write("idp", "hooks/pre_install.yml", "- ansible.builtin.debug:\n")
     others.write("idp", "recipe.yml", "ready: [{tcp: {port: 99}}]\n")
@@ -275,6 +294,22 @@ def test_a_secret_fact_goes_into_a_secret(world, others):
     assert world.plan()["secrets"]["oidc"] == {"value_from": "deps.sso.client_secret"}
     refused(world, SSO + "secrets: {oidc: {value_from: deps.sso.secret}}\n", "recipe.yml:3 uses deps.sso.secret, which")
     refused(world, SSO + "secrets: {oidc: {value_from: deps.other.secret}}\n", "no dep 'other'")
+
+
+@pytest.mark.parametrize(
+    ("wired", "fact"),
+    [
+        ('env: {OIDC: "{{ deps.sso.issuer }}"}', "issuer"),
+        ('env_from_upgrade: {OIDC: "{{ deps.sso.user.email | upper }}"}', "user.email"),
+        ("secrets: {key: {value_from: deps.sso.client_secret}}", "client_secret"),
+    ],
+)
+def test_the_app_itself_may_not_need_a_dep_that_is_for_tests(world, others, wired, fact):
+    dep = f"deps: [{{recipe: idp, as: sso, for_tests: true, {WANTS}}}]\n"
+    error = refused(world, f"{dep}{wired}\n", rf"recipe.yml:3 uses deps.sso.{fact}, but sso is made for tests alone")
+    assert "post_install" in error.next_step
+    world.write("recipe.yml", f"{dep.replace('for_tests: true', 'for_tests: false')}{wired}\n")
+    assert world.plan()["deps"]
 
 
 def test_facts_go_nowhere_but_into_env_and_secrets(world, others):
