@@ -44,6 +44,15 @@ options:
       stdout_equals:
         description: What its standard output must be, line ends at the end aside.
         type: str
+      stdin_facts:
+        description:
+          - Facts of the dep O(facts_of) that the command reads, for example C(client_secret) or C(user.email), each on
+            a line of its own. So a secret is in no argument, file or log.
+        type: list
+        elements: str
+      stdin:
+        description: The same, filled in by ccci.
+        type: str
       user:
         description: Who runs it inside the container; the image's own user when absent.
         type: str
@@ -58,6 +67,9 @@ options:
       within:
         description: Seconds for this check alone, instead of its share of O(retry_for).
         type: float
+  facts_of:
+    description: The key of the dep whose facts the checks' C(stdin_facts) name.
+    type: str
   retry_for:
     description: Seconds for all checks together; each one is tried at least once.
     type: float
@@ -114,12 +126,15 @@ ARGUMENT_SPEC = {
             "rc": {"type": "int", "default": 0},
             "stdout_contains": {"type": "str"},
             "stdout_equals": {"type": "str"},
+            "stdin_facts": {"type": "list", "elements": "str"},
+            "stdin": {"type": "str", "no_log": True},
             "user": {"type": "str"},
             "limit": {"type": "int", "default": 60},
             "successes": {"type": "int", "default": 1},
             "within": {"type": "float"},
         },
     },
+    "facts_of": {"type": "str"},
     "retry_for": {"type": "float", "default": 0.0},
     "operation": {"type": "bool", "default": False},
     "purpose": {"type": "str", "choices": ["test", "boot", "gate"], "default": "test"},
@@ -130,6 +145,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=False)
     arguments = module.params
     scope = arguments["scope"]
+    if any(check["stdin_facts"] and not check["stdin"] for check in arguments["checks"]):
+        module.fail_json(msg="stdin_facts of what? Name the dep in facts_of")
 
     def work() -> None:
         client, answer = Client(), Answer("custom")

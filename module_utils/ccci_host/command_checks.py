@@ -16,7 +16,8 @@ SHOWN = 1000  # characters of an output in expected/observed; the evidence holds
 
 
 def run(client: Client, stack: str, check: Mapping[str, Any]) -> tuple[Judged, str]:
-    """Runs one check `{id, service, argv, rc, stdout_contains, stdout_equals, user, limit}`; (result, evidence)."""
+    """Runs one check `{id, service, argv, stdin, user, limit, rc, stdout_contains, stdout_equals}`: its result, and the
+    evidence."""
     id, service, limit = check["id"], check["service"], float(check.get("limit") or DEFAULT_LIMIT)
     shown = " ".join(check["argv"])
     names = [service_name(one, stack) for one in client.services(stack)]
@@ -24,7 +25,10 @@ def run(client: Client, stack: str, check: Mapping[str, Any]) -> tuple[Judged, s
         return unknown_service(id, service, names), ""
     try:
         container = running_container(client, stack, service)
-        result = client.exec(container["Id"], list(check["argv"]), user=check.get("user") or "", limit=limit)
+        stdin = check["stdin"].encode() if check.get("stdin") else None
+        result = client.exec(
+            container["Id"], list(check["argv"]), stdin=stdin, user=check.get("user") or "", limit=limit
+        )
     except NoContainer as error:
         return Judged(id, "fail", f"{service} runs", str(error), service=service), ""
     except TooMuch as error:

@@ -7,7 +7,7 @@ be secret, so no message here holds one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,20 @@ def secret_values(plan: Plan, facts: Mapping[str, Any], app: str) -> dict[str, s
     """{name of an app's secret: the fact that it is}. Pure. InfrastructureError for a fact that is not there."""
     wanted = {name: how["value_from"] for name, how in _entry(plan, app)["secrets"].items() if how.get("value_from")}
     known = known_to(plan, facts, app) if wanted else {}
-    return {name: _at(known, chain) for name, chain in wanted.items()}
+    return {name: _secret_at(known, chain) for name, chain in wanted.items()}
+
+
+def stdin(facts: Mapping[str, Any], names: Sequence[str]) -> str:
+    """What a command reads: facts of one dep (`client_secret`, `user.email`), each on a line of its own. Pure.
+    InfrastructureError for what is no text of one line."""
+    values = {name: _at(facts, name.split(".")) for name in names}
+    for name, value in values.items():
+        if not value or not value.isprintable():
+            raise InfrastructureError(
+                f"There is no fact {name!r} that a command could read as one line",
+                observed=f"known are {', '.join(facts)}",
+            )
+    return "".join(f"{value}\n" for value in values.values())
 
 
 def _entry(plan: Plan, app: str) -> Mapping[str, Any]:
@@ -65,11 +78,17 @@ def _entry(plan: Plan, app: str) -> Mapping[str, Any]:
     return found
 
 
-def _at(known: Mapping[str, Any], chain: str) -> str:
+def _secret_at(known: Mapping[str, Any], chain: str) -> str:
     """The fact at `deps.sso.client_secret`."""
-    found: Any = known
-    for name in chain.split(".")[1:]:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    if not isinstance(found, str) or not found:
+    found = _at(known, chain.split(".")[1:])
+    if not found:
         raise InfrastructureError(f"{chain} is no text that could be a secret of the app")
     return found
+
+
+def _at(facts: Mapping[str, Any], path: Sequence[str]) -> str | None:
+    """None for what is no text."""
+    found: Any = facts
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str) else None

@@ -85,6 +85,7 @@ _GENERIC = (
     Expected("install.certificate", ASSERTION, "The TLS certificate is for the app's domain"),
     Expected("install.ready", OPERATION, "The ready probes hold", _EVERY_LATER),
     Expected("install.page", ASSERTION, "A browser shows the page"),
+    Expected("install.post_install", OPERATION, "The hook post_install ran", _EVERY_LATER),
     Expected("install.login", ASSERTION, "A person logs in, and out again"),
     Expected("upgrade.marker_seeded", OPERATION, "The marker is written", ("backup", "restore")),
     Expected("upgrade.gates", OPERATION, "The gates before the upgrade are open"),
@@ -138,8 +139,8 @@ _DEPLOYED_FIRST = ("install.pre_install", "install.deploy")  # of all deps of a 
 _AFTER_LEVEL_0 = "prepare.images_pulled"  # pulled while the first deps boot
 # The id of a hook is <tier>.<hook>.
 HOOK_TIERS = {
-    "pre_install": "install", "pre_upgrade": "upgrade", "pre_backup": "backup", "pre_restore": "restore",
-    "post_restore": "restore", "setup_custom": "custom",
+    "pre_install": "install", "post_install": "install", "pre_upgrade": "upgrade", "pre_backup": "backup",
+    "pre_restore": "restore", "post_restore": "restore", "setup_custom": "custom",
 }  # fmt: skip
 MARKER_IDS = (
     "upgrade.marker_seeded", "upgrade.marker_survived", "backup.marker_present", "restore.mutated",

@@ -14,7 +14,7 @@ from ccci.errors import UsageError
 from ccci.plan.needs import Fixtures, Function, Uses, fixtures_in, of_function, of_head, of_tasks, together
 from ccci.source.versions import nearest
 
-HOOKS = ("pre_install", "pre_upgrade", "pre_backup", "pre_restore", "post_restore", "setup_custom")
+HOOKS = ("pre_install", "post_install", "pre_upgrade", "pre_backup", "pre_restore", "post_restore", "setup_custom")
 _META = ("meta", "ansible.builtin.meta", "ansible.legacy.meta")
 _HARMLESS_META = re.compile(r"(?!end_)[a-z_]+")
 _FROM = re.compile(r"#\s*from:\s*(\S+)\s*$")

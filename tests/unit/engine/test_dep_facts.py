@@ -76,6 +76,20 @@ def test_modules_get_the_facts_and_secrets_that_they_ask_for(run_dir: Path) -> N
         hand_over({"facts_of": "db"}, {}, run_dir)
 
 
+def test_a_command_gets_the_facts_that_it_names_and_no_others(run_dir: Path) -> None:
+    plain = {"id": "b", "argv": ["true"]}
+    check = {"id": "a", "argv": ["sh"], "stdin_facts": ["admin.token", "url"]}
+    arguments: dict[str, Any] = {"facts_of": "forge", "checks": [check, plain]}
+    hand_over(arguments, {}, run_dir)
+    assert arguments == {"checks": [{**check, "stdin": "t0ken-of-the-admin\nhttps://gite-1.ci.test\n"}, plain]}
+    for name in ("admin", "admin.tokn", "nothing"):
+        with pytest.raises(InfrastructureError, match=f"no fact '{name}'") as told:
+            hand_over({"facts_of": "forge", "checks": [{**check, "stdin_facts": ["url", name]}]}, {}, run_dir)
+        assert "t0ken" not in str(told.value)
+    with pytest.raises(InfrastructureError, match="one line"):
+        dep_facts.stdin({"key": "two\nlines"}, ["key"])
+
+
 ANSWER = {
     "results": [
         {"id": "install.converged", "outcome": "fail", "service": "app", "observed": "app ended with 1"},

@@ -114,6 +114,12 @@ def test_a_service_that_is_not_there_names_those_that_are(client: Client) -> Non
     assert (judged.failure_id, judged.observed) == ("wrong-service", "no service 'web'; the stack has app, other")
 
 
+def test_a_command_reads_what_it_is_given(client: Client) -> None:
+    check = {"id": "x", "service": "other", "argv": ["sh", "-c", "read -r a; read -r b; echo $b-$a"], "stdin": "1\n2\n"}
+    judged, evidence = command_checks.run(client, STACK, {**check, "stdout_equals": "2-1"})
+    assert judged.outcome == "pass", evidence
+
+
 def test_a_command_that_hangs_is_named(client: Client) -> None:
     check = {"id": "x", "service": "other", "argv": ["sh", "-c", "echo Continue? ; sleep 30"], "limit": 2}
     judged, evidence = command_checks.run(client, STACK, check)

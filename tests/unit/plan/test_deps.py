@@ -129,7 +129,8 @@ def test_two_recipes_may_need_each_other_when_one_does_so_for_its_tests(world, o
 
 
 def test_the_ids_of_deps_stand_where_the_life_comes_to_them(world, others):
-    others.write("idp", "hooks/pre_install.yml", "- ansible.builtin.debug:\n")
+    for hook in ("pre_install", "post_install", "setup_custom"):  # only the first is run for a dep
+        others.write("idp", f"hooks/{hook}.yml", "- ansible.builtin.debug:\n")
     others.write("idp", "recipe.yml", "ready: [{tcp: {port: 99}}]\n")
     names = ids(world.plan())
     start = names.index("prepare.sso.compose_valid")

@@ -70,6 +70,12 @@ def test_a_broken_setting_hides_nothing_else(good):
     assert "PARITY.md is missing" in found
 
 
+def test_a_hook_that_asks_for_a_dep_that_is_not_there(good):
+    good.write("hooks/post_install.yml", "- ccci_assert_command: {checks: [], facts_of: sso}\n")
+    (found,) = errors(good)
+    assert "post_install.yml:1 needs deps, but recipe.yml names none" in found
+
+
 def test_an_overlay_must_touch_services_that_exist_and_is_shown(good):
     good.write("compose.ccci.yml", "services:\n  app: {healthcheck: {start_period: 5m}}\n  web: {image: x}\n")
     findings = lint_recipe("demo", good.settings())

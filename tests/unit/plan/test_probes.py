@@ -109,12 +109,14 @@ def test_hooks_are_operations_at_their_place(world):
     plan = world.plan()
     order = ids(plan)
     for hook, before in (
-        ("install.pre_install", "install.deploy"), ("upgrade.pre_upgrade", "upgrade.deploy"),
+        ("install.pre_install", "install.deploy"), ("install.page", "install.post_install"),
+        ("install.post_install", "upgrade.marker_seeded"), ("upgrade.pre_upgrade", "upgrade.deploy"),
         ("backup.pre_backup", "backup.survey"), ("restore.pre_restore", "restore.run"),
         ("restore.post_restore", "restore.converged"), ("custom.setup_custom", "demo.one"),
     ):  # fmt: skip
-        assert hook in ids(plan, "operation")
         assert order.index(hook) < order.index(before)
+    assert {f"{tier}.{hook}" for hook, tier in HOOK_TIERS.items()} <= {*ids(plan, "operation")}
+    assert "install.post_install" in ids(world.plan(tags=("restore",)), "operation"), "the other tiers need it, too"
     world.write("recipe.yml", "skip: [{tier: custom, reason: needs a camera}]\n")
     assert "custom.setup_custom" not in ids(world.plan())
 
