@@ -50,9 +50,6 @@ options:
             a line of its own. So a secret is in no argument, file or log.
         type: list
         elements: str
-      stdin:
-        description: The same, filled in by ccci.
-        type: str
       user:
         description: Who runs it inside the container; the image's own user when absent.
         type: str
@@ -70,6 +67,9 @@ options:
   facts_of:
     description: The key of the dep whose facts the checks' C(stdin_facts) name.
     type: str
+  stdin:
+    description: What commands read, by the id of their check. Filled in by ccci, and never shown.
+    type: dict
   retry_for:
     description: Seconds for all checks together; each one is tried at least once.
     type: float
@@ -127,7 +127,6 @@ ARGUMENT_SPEC = {
             "stdout_contains": {"type": "str"},
             "stdout_equals": {"type": "str"},
             "stdin_facts": {"type": "list", "elements": "str"},
-            "stdin": {"type": "str", "no_log": True},
             "user": {"type": "str"},
             "limit": {"type": "int", "default": 60},
             "successes": {"type": "int", "default": 1},
@@ -135,6 +134,7 @@ ARGUMENT_SPEC = {
         },
     },
     "facts_of": {"type": "str"},
+    "stdin": {"type": "dict", "no_log": True},
     "retry_for": {"type": "float", "default": 0.0},
     "operation": {"type": "bool", "default": False},
     "purpose": {"type": "str", "choices": ["test", "boot", "gate"], "default": "test"},
@@ -144,8 +144,8 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=False)
     arguments = module.params
-    scope = arguments["scope"]
-    if any(check["stdin_facts"] and not check["stdin"] for check in arguments["checks"]):
+    scope, stdin = arguments["scope"], arguments["stdin"] or {}
+    if any(check["stdin_facts"] and check["id"] not in stdin for check in arguments["checks"]):
         module.fail_json(msg="stdin_facts of what? Name the dep in facts_of")
 
     def work() -> None:
@@ -170,7 +170,7 @@ def main() -> None:
         answer.leave(module, operation=ids if arguments["operation"] else [], changed=True)
 
     def attempt(client: Client, check: dict) -> polling.Seen:
-        one, evidence = command_checks.run(client, scope["stack"], check)
+        one, evidence = command_checks.run(client, scope["stack"], {**check, "stdin": stdin.get(check["id"])})
         final = one.failure_id == "wrong-service"  # no wait makes a service
         return polling.Seen(one.outcome, one.observed, evidence, data=one.expected, failure_id=one.failure_id or "",
                             service=one.service or "", final=final)  # fmt: skip

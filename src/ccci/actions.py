@@ -196,19 +196,18 @@ def named_for(ours: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, 
 
 def hand_over(arguments: dict[str, Any], ours: Mapping[str, Any], run_dir: Path | None) -> None:
     """Fills in what the run's deps provided: for `facts_of: <key>` the `facts`, or of these only what the `stdin_facts`
-    of checks name; and `secret_values` of an app whose secrets have a `value_from`. CcciError when it is not there."""
+    of checks name, as `stdin` {id of the check: text}; and `secret_values` of an app whose secrets have a `value_from`.
+    CcciError when it is not there."""
     facts_of, secrets = arguments.pop("facts_of", None), arguments.get("secrets")
     wanted = isinstance(secrets, Mapping) and any(how.get("value_from") for how in secrets.values())
     if run_dir is None or not (facts_of or wanted):
         return
     facts = dep_facts.load(run_dir)
     if facts_of:
-        known, checks = dep_facts.of_dep(facts, str(facts_of)), arguments.get("checks") or []
-        if any(isinstance(check, Mapping) and check.get("stdin_facts") for check in checks):
-            arguments["checks"] = [
-                {**check, "stdin": dep_facts.stdin(known, check["stdin_facts"])} if check.get("stdin_facts") else check
-                for check in checks
-            ]
+        known = dep_facts.of_dep(facts, str(facts_of))
+        reading = [check for check in arguments.get("checks") or [] if check.get("stdin_facts")]
+        if reading:
+            arguments["stdin"] = {check["id"]: dep_facts.stdin(known, check["stdin_facts"]) for check in reading}
         else:
             arguments["facts"] = known
     if wanted:

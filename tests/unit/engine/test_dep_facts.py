@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ccci import dep_facts, events, redaction
+from ccci import dep_facts, events, paths, redaction
 from ccci.actions import hand_over, named_for, of_dep, record
 from ccci.errors import CcciError, InfrastructureError
 
@@ -36,6 +37,12 @@ def test_each_app_knows_its_own_deps_by_its_own_names() -> None:
     assert dep_facts.secret_values(PLAN, FACTS, "app") == {"token": "t0ken-of-the-admin"}
     assert dep_facts.secret_values(PLAN, FACTS, "forge") == {"rpcs": "s3cret-of-the-client"}
     assert dep_facts.secret_values(PLAN, {}, "sso") == {}
+
+
+def test_modules_write_their_options_to_no_journal() -> None:
+    config = configparser.ConfigParser()
+    config.read(paths.PROJECT / "ansible.cfg")
+    assert config.getboolean("defaults", "no_target_syslog")
 
 
 def test_a_dep_that_said_nothing_is_named() -> None:
@@ -81,7 +88,7 @@ def test_a_command_gets_the_facts_that_it_names_and_no_others(run_dir: Path) -> 
     check = {"id": "a", "argv": ["sh"], "stdin_facts": ["admin.token", "url"]}
     arguments: dict[str, Any] = {"facts_of": "forge", "checks": [check, plain]}
     hand_over(arguments, {}, run_dir)
-    assert arguments == {"checks": [{**check, "stdin": "t0ken-of-the-admin\nhttps://gite-1.ci.test\n"}, plain]}
+    assert arguments == {"checks": [check, plain], "stdin": {"a": "t0ken-of-the-admin\nhttps://gite-1.ci.test\n"}}
     for name in ("admin", "admin.tokn", "nothing"):
         with pytest.raises(InfrastructureError, match=f"no fact '{name}'") as told:
             hand_over({"facts_of": "forge", "checks": [{**check, "stdin_facts": ["url", name]}]}, {}, run_dir)
