@@ -13,6 +13,8 @@ description:
     with what the provider itself says. Only then they count.
   - They are kept in C(deps.json) of the run's folder, where nobody else can read them; none is shown.
   - To be called for a dep, with C(ccci_dep) and C(ccci_dep_plan). The function must be idempotent.
+  - With the variable C(ccci_withdraw), a name, it calls C(withdraw(app, wants)) instead, which takes away what was made
+    under that name in a provider that outlives the run.
 options:
   kind:
     description: The kind of facts.
@@ -27,11 +29,6 @@ options:
     description: What the parent asks for; the shape belongs to the kind.
     type: dict
     default: {}
-  state:
-    description: V(withdrawn) calls C(withdraw(app, wants)) instead, which takes away what V(provided) made.
-    type: str
-    choices: [provided, withdrawn]
-    default: provided
   limit:
     description: Seconds.
     type: int

@@ -45,6 +45,12 @@ options:
     description: What the recipe needs, C(memory) and C(disk) in bytes.
     type: dict
     default: {}
+  warm:
+    description:
+      - The warm deps that the run uses, each with the bytes of memory that it needs, or none. Others are stopped when
+        the recipe needs their memory, and started again by the teardown.
+    type: dict
+    default: {}
   holder:
     description: The process that plays the run. Filled in by the action plugin.
     type: dict
@@ -90,7 +96,7 @@ RETURN = r"""
 ccci:
   description:
     - For V(held) the result C(prepare.node), and the fact C(stale), the scopes of dead runs to be taken away first.
-    - For V(listed) the facts C(dead), C(live) and C(kept), each a list of scopes.
+    - For V(listed) the facts C(dead), C(live), C(kept) and C(warm), each a list of scopes.
   returned: always
   type: dict
 """
@@ -99,7 +105,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import engine, inventory, journal, lock, preflight, processes, teardown
+from ansible.module_utils.ccci_host import engine, inventory, journal, lock, preflight, processes, teardown, warm
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 from ansible.module_utils.ccci_host.docker_errors import DockerError, is_outage
@@ -114,6 +120,7 @@ ARGUMENT_SPEC = {
     "address": {"type": "str", "default": ""},
     "clock": {"type": "float"},
     "resources": {"type": "dict", "default": {}},
+    "warm": {"type": "dict", "default": {}},
     "holder": {"type": "dict", "default": {}},
     "gone": {"type": "list", "elements": "str", "default": []},
     "cursor": {"type": "dict", "default": {}},
@@ -184,7 +191,13 @@ def prepare(module: AnsibleModule, client: Client, answer: Answer, scope: dict, 
     journals = [one for one in journal.read_all(client) if one.run != arguments["run"]]
     objects = inventory.snapshot(client, teardown.node_dir(scope) / "abra")
     resources = arguments["resources"]
-    need = preflight.Need(resources.get("memory") or 0, resources.get("disk") or 0, arguments["backupbot"])
+    memory = (resources.get("memory") or 0) + to_come(arguments["warm"], journals)
+    need = preflight.Need(memory, resources.get("disk") or 0, arguments["backupbot"])
+    if not module.check_mode:
+        warm.restore_forgotten(client, journals, arguments["run"])
+        others = [one.scope for one in warm.warm(journals) if one.run not in arguments["warm"]]
+        stopped = warm.make_room(client, memory, others, arguments["run"])
+        observed += f"; {', '.join(stopped)} (warm) stopped for the memory" if stopped else ""
     seen = preflight.Seen(arguments["verify_names"], arguments["address"], arguments["clock"])
     found = preflight.problems(client, scope, need, seen, objects, journals)
     if found:
@@ -208,6 +221,12 @@ def prepare(module: AnsibleModule, client: Client, answer: Answer, scope: dict, 
     told = f", {len(stale)} dead run(s) to take away first" if stale else ""
     answer.result(RESULT, "pass", observed=observed + told)
     answer.leave(module, operation=[RESULT], changed=not module.check_mode)
+
+
+def to_come(used: dict, journals: list[journal.Journal]) -> int:
+    """Bytes of memory that warm deps of the run will take, which do not run now."""
+    running = {one.run for one in warm.warm(journals) if not warm.known(one.scope).get("shed")}
+    return sum(int(memory or 0) for run, memory in used.items() if run not in running)
 
 
 def list_patiently(module: AnsibleModule) -> None:
@@ -250,6 +269,7 @@ def list_runs(module: AnsibleModule) -> None:
         "dead": dead,
         "live": [one.scope for one in journals if one.run == alive],
         "kept": [one.scope for one in journals if one.state == journal.KEPT and one.run != alive],
+        "warm": [one.scope for one in warm.warm(journals)],
     }
     answer.leave(module)
 

@@ -81,7 +81,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import inventory, journal, lock, processes, stayed, teardown
+from ansible.module_utils.ccci_host import inventory, journal, lock, processes, stayed, teardown, warm
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 from ansible.module_utils.ccci_host.docker_errors import DockerError, is_outage
@@ -234,7 +234,10 @@ def finish(module: AnsibleModule, client: Client, answer: Answer, scope: dict, p
     if clean:  # with leftovers, the next try needs the settings that are in the folder
         teardown.try_step(progress, "remove the run's folder", lambda: teardown.remove_folder(scope))
     teardown.sweep()
+    teardown.try_step(progress, "start warm deps again", lambda: warm.restore_after(client, run))
     objects = inventory.snapshot(client, teardown.node_dir(scope) / "abra")
+    for one in warm.warm(journal.read_all(client)):  # made anew, stopped or started for the run, and meant to stay
+        before, objects = inventory.without(before, one.scope), inventory.without(objects, one.scope)
     difference = inventory.compare(before, objects, scope, progress.mounts)
     unknown = [f"of {stack} (nobody could be asked)" for stack in progress.unforgotten]
     snapshots = [{"kind": "snapshot", "name": name} for name in progress.snapshots_left + unknown]
@@ -269,6 +272,7 @@ def clear(module: AnsibleModule, client: Client, answer: Answer, scope: dict) ->
         teardown.judge(answer, scope, set())
         stayed.judge(client, scope, teardown.prefixes(scope), set(), answer)
     teardown.try_step(progress, "remove the run's folder", lambda: teardown.remove_folder(scope))
+    teardown.try_step(teardown.Progress(), "start warm deps again", lambda: warm.restore_after(client, scope["run"]))
     teardown.sweep()
     released = lock.release(client, scope["run"])
     left = [{"kind": "folder", "name": scope["node_dir"], "run": scope["run"]}] if progress.notes else []

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import processes
 from .answer import cut
 
 TERMINAL_SIZE = (50, 250)  # rows, columns
@@ -106,7 +107,7 @@ def _environment(scope: Mapping[str, Any]) -> dict[str, str]:
         **kept,
         "PATH": f"{path}:/usr/local/bin",  # a command over SSH often has no /usr/local/bin
         "ABRA_DIR": abra_dir(scope),
-        "CCCI_RUN_ID": str(scope["run"]),
+        processes.MARK: processes.caller(scope),
         "LC_ALL": "C.UTF-8",
         "NO_COLOR": "1",
         "TERM": "dumb",

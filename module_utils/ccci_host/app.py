@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import checkout, node, resources, state, upgrade_checks
+from . import checkout, node, resources, state, upgrade_checks, warm
 from .abra_call import AbraError, Done, abra, abra_dir, fatal_words, is_nodes_fault, shown
 from .answer import Answer, counted
 from .app_secrets import NoValue, provide, steps
@@ -174,6 +174,8 @@ class Deployer:
             lambda argv: self._abra(*argv, "-C", secret=True).stdout, self.order.secret_values,
         )  # fmt: skip
         self.answer.secrets.update(values)
+        if warm.known(self.order.scope):  # runs that do not make it need them, too
+            state.update(self.order.scope, **{warm.SECRETS: values})
 
     def _deploy(self, side: Side, what: Sequence[str]) -> str:
         order = self.order

@@ -18,12 +18,13 @@ from .lock import TRIES, LockError, update_labels
 
 PREFIX = "ccci-run-"
 RUN, STATE = "ccci.run", "ccci.state"
-LIVE, KEPT, LEFTOVER = STATES = ("live", "kept", "leftover")
+LIVE, KEPT, LEFTOVER, WARM = STATES = ("live", "kept", "leftover", "warm")
 
 
 @dataclass(frozen=True)
 class Journal:
-    """`state`: `live` from the start, `kept` on purpose, `leftover` after a teardown that did not get all."""
+    """`state`: `live` from the start, `kept` on purpose, `leftover` after a teardown that did not get all; `warm` is no
+    run but a provider that runs may use."""
 
     id: str
     version: int
@@ -100,4 +101,4 @@ def delete(client: Client, run: str) -> None:
 
 def dead(journals: Iterable[Journal], alive: str) -> list[Journal]:
     """Journals of runs that nobody plays any more, given the run that holds the lock and lives ("" for none). Pure."""
-    return [journal for journal in journals if journal.state != KEPT and journal.run != alive]
+    return [journal for journal in journals if journal.state not in (KEPT, WARM) and journal.run != alive]

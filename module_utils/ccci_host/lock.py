@@ -15,7 +15,7 @@ from typing import Any
 from . import engine
 from .docker import Client, timestamp
 from .docker_errors import DockerError
-from .processes import is_gone
+from .processes import caller, is_gone
 
 LOCK = "ccci-lock"
 RUN, HOLDER, LEASE, RELEASED = "ccci.run", "ccci.holder", "ccci.lease", "ccci.released"
@@ -133,13 +133,13 @@ def acquire(
 
 
 def renew(client: Client, scope: Mapping[str, Any], lease: float | None = None) -> None:
-    """A sign of life of the run of `scope`. LockLost when it does not hold the node any more; EngineRestarted when
-    Docker is not the one that the run began with.
+    """A sign of life of the run that works on `scope`. LockLost when it does not hold the node any more;
+    EngineRestarted when Docker is not the one that it began with.
 
     `lease` is in seconds; without it the scope's own, or what the lock has.
     """
     engine.demand_same(scope)
-    run = str(scope["run"])
+    run = caller(scope)
     for _ in range(TRIES):
         lock = _ours(client, run)
         seconds = float(lease or scope.get("lease") or lock.lease)

@@ -107,7 +107,7 @@ def _room(info: Mapping[str, Any], need: Need) -> Iterable[Problem]:
     root = image_root(info)
     files = os.statvfs(root)
     yield from room(root, shutil.disk_usage(root).free, files.f_favail if files.f_files else None, need)
-    available = memory_available(Path("/proc/meminfo").read_text())
+    available = memory()
     if need.memory > available:
         yield Problem(
             f"{size(need.memory)} of memory, as the recipe's settings ask", f"{size(available)} are available",
@@ -169,6 +169,11 @@ def _occupied(scope: Mapping[str, Any], objects: Objects, journals: Sequence[Jou
             f"nothing of the stack{'' if len(ours) == 1 else 's'} {', '.join(ours)} on the node", ", ".join(left[:10]),
             "No run made these, so ccci does not touch them: remove them by hand, or choose another wildcard domain",
         )  # fmt: skip
+
+
+def memory() -> int:
+    """Bytes that programs can still get on this node."""
+    return memory_available(Path("/proc/meminfo").read_text())
 
 
 def memory_available(meminfo: str) -> int:

@@ -33,6 +33,12 @@ def identity(pid: int | None = None) -> dict[str, Any]:
     }
 
 
+def caller(scope: Mapping[str, Any]) -> str:
+    """The run that works: the one whose play called us, also where it works on the scope of another one (a dead run,
+    a warm dep); outside of a play the scope's own."""
+    return os.environ.get(MARK) or str(scope["run"])
+
+
 def is_gone(holder: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
     """Whether the holder is provably dead: it lived where we are, and its process is gone, a zombie, or another one."""
     if not holder.get("boot_id") or not holder.get("pid_ns") or any(holder.get(key) != here.get(key) for key in PLACE):

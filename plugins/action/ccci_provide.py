@@ -23,13 +23,17 @@ from ccci_host.answer import Answer, cut, summary
 from ccci_probe import child
 
 DEFAULT_LIMIT = 180
-_NEEDED = ("ccci_dep", "ccci_dep_plan", "ccci_ingress_address", "ccci_ca_file", "ccci_spki_file", "inventory_hostname")
+PROVIDED, WITHDRAWN = "provided", "withdrawn"
+_NEEDED = (
+    "ccci_dep", "ccci_dep_plan", "ccci_withdraw", "ccci_ingress_address", "ccci_ca_file", "ccci_spki_file",
+    "inventory_hostname",
+)  # fmt: skip
 
 
 class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = False
-    _VALID_ARGS = frozenset({"kind", "file", "wants", "state", "limit"})
+    _VALID_ARGS = frozenset({"kind", "file", "wants", "limit"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         processes.die_with_parent()
@@ -37,7 +41,7 @@ class ActionModule(ActionBase):
         super().run(tmp, variables)
         ours, began = own_variables(self._templar, variables), time.time()
         run_dir = run_dir_of(ours)
-        arguments = {"state": "provided", "limit": DEFAULT_LIMIT, "wants": {}, **self._task.args}
+        arguments = {"limit": DEFAULT_LIMIT, "wants": {}, **self._task.args}
         wrong = _wrong_options(arguments, run_dir)
         if run_dir is None or wrong:
             return {"failed": True, "msg": wrong}
@@ -45,7 +49,7 @@ class ActionModule(ActionBase):
         answer = Answer(str(ours.get("ccci_tier") or ""))
         with answer.waiting("app"):
             facts = _provided(context, float(arguments["limit"]), run_dir, answer)
-        if facts is not None and arguments["state"] == "provided":
+        if facts is not None and context["provider"]["state"] == PROVIDED:
             path = run_dir / redaction.DEPS_FILE
             known = json.loads(path.read_text()) if path.is_file() else {}
             redaction.write_private(path, known | {context["dep"]: facts})
@@ -62,7 +66,8 @@ class ActionModule(ActionBase):
         known = {name: self._templar.template(variables[name]) for name in _NEEDED if name in variables}
         sources = self._templar.template(variables.get("ansible_inventory_sources") or [""])
         dep, plan = str(known.get("ccci_dep") or ""), known["ccci_dep_plan"]
-        scope = plan["scope"]
+        scope, withdraw = plan["scope"], known.get("ccci_withdraw") or ""
+        own = (plan.get("warm") or {}).get("name") or f"{scope['run']}-{dep}"
         return {
             "recipe": plan["recipe"]["name"], "domain": plan["app"]["domain"], "stack": plan["app"]["stack"],
             "url": f"https://{plan['app']['domain']}", "version": plan["head"]["version"], "run_dir": str(run_dir),
@@ -70,8 +75,9 @@ class ActionModule(ActionBase):
             "spki_file": known.get("ccci_spki_file") or "", "inventory": sources[0],
             "node": known["inventory_hostname"], "scope": scope, "dep": dep,
             "provider": {
-                **{name: arguments[name] for name in ("kind", "file", "state")},
-                "wants": {**arguments["wants"], "name": f"{scope['run']}-{dep}"},
+                **{name: arguments[name] for name in ("kind", "file")},
+                "state": WITHDRAWN if withdraw else PROVIDED,
+                "wants": {**arguments["wants"], "name": withdraw or own},
             },
         }  # fmt: skip
 
@@ -82,8 +88,6 @@ def _wrong_options(arguments: dict[str, Any], run_dir: Path | None) -> str:
         return "ccci_run_dir is not set: there is no run for which to provide anything"
     if arguments.get("kind") not in kinds.kinds():
         return f"kind is {arguments.get('kind')!r}; known are {', '.join(kinds.kinds())}"
-    if arguments["state"] not in ("provided", "withdrawn"):
-        return f"state is {arguments['state']!r}; known are provided and withdrawn"
     if not arguments.get("file") or not Path(arguments["file"]).is_file():
         return f"file: there is no {arguments.get('file')}"
     wrong = kinds.wants_problems(arguments["kind"], arguments["wants"])

@@ -1,8 +1,9 @@
 """Records results that the playbook itself knows, in the shape of every module. Runs on the controller only.
 
-`failure` {file, id, unless_judged, ends} is for a `rescue`: what ended the tasks of that file. `id` is the result's, by
-default the name of the task. `unless_judged`: nothing is recorded when a module has recorded a bad result of its own.
-`ends`: the task fails then, right after its result, so that nobody takes it for one that broke.
+`note` is a text for people, beside the results. `failure` {file, id, unless_judged, ends} is for a `rescue`: what
+ended the tasks of that file. `id` is the result's, by default the name of the task. `unless_judged`: nothing is
+recorded when a module has recorded a bad result of its own. `ends`: the task fails then, right after its result, so
+that nobody takes it for one that broke.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ccci import failed_task
+from ccci import events, failed_task
 from ccci.actions import own_variables, record, run_dir_of
 
 
@@ -31,6 +32,8 @@ class ActionModule(ActionBase):
             answer["results"] = [*answer.get("results", []), *_ended(failure, task_vars or {})]
         if run_dir is not None:
             record(run_dir, answer, ours, time.time())
+            if self._task.args.get("note"):
+                events.append(run_dir, "note", text=str(self._task.args["note"]))
         ends = bool(failure and failure.get("ends"))
         return {"changed": False, "failed": ends, "msg": failure["id"] if ends else "", "ccci": answer}
 

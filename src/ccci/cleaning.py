@@ -36,6 +36,11 @@ def clean(inventory_name: str | None, node: str | None, run: str | None, dry_run
     return LEFT_BEHIND if summary["left_behind"] else PASS
 
 
+def look(settings: Settings, node: str | None) -> Summary:
+    """What the nodes know, without changing anything."""
+    return _by_journals(settings, node, None, True)
+
+
 def clean_images(inventory_name: str | None, node: str | None, dry_run: bool, output: str) -> int:
     """Removes dangling images from the nodes, between runs. Returns 0."""
     settings = load_settings(inventory_name, {"node": node})
@@ -92,6 +97,7 @@ def describe(summary: Mapping[str, Any]) -> list[str]:
     lines += [f"{run}: its folder is removed; it died before its play began" for run in summary["stillborn"]]
     lines += [f"{entry['run']}: kept; `ccci clean --run {entry['run']}` removes it" for entry in summary["kept"]]
     lines += [f"{entry['run']}: is being played" for entry in summary["live"]]
+    lines += [f"{entry['run']}: kept warm; see `ccci deps`" for entry in summary["warm"]]
     return lines or ["There was nothing to clean."]
 
 
@@ -105,6 +111,7 @@ def summarize(stream: Sequence[events.Event], dry_run: bool) -> Summary:
         "dead": [_entry(scope) for scope in known.get("dead") or []],
         "kept": [_entry(scope) for scope in known.get("kept") or []],
         "live": [_entry(scope) for scope in known.get("live") or []],
+        "warm": [_entry(scope) for scope in known.get("warm") or []],
         "left_behind": left,
         "finished": [],
         "stillborn": [],
@@ -113,12 +120,12 @@ def summarize(stream: Sequence[events.Event], dry_run: bool) -> Summary:
 
 def only(summary: Summary, run: str) -> Summary:
     """The summary of cleaning one run. UsageError when no node knows it. Pure."""
-    known = summary["dead"] + summary["kept"]
+    known = summary["dead"] + summary["kept"] + summary["warm"]
     removed = [entry for entry in known if entry["run"] == run]
     if not removed:
         names = ", ".join(entry["run"] for entry in known + summary["live"])
         raise UsageError(f"No node knows the run {run}", expected=names or "a run; there are none")
-    return {**summary, "dead": removed, "kept": [], "live": []}
+    return {**summary, "dead": removed, "kept": [], "live": [], "warm": []}
 
 
 def _entry(scope: Any) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class Flags:
     node: str | None = None
     wait: bool | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    cold: bool = False
+    keep_warm: bool = False
 
     def settings(self) -> Settings:
         flags = {"keep": self.keep, "source": self.source, "node": self.node}
@@ -76,7 +78,9 @@ class Flags:
         if len(given) > 1:
             raise UsageError(" and ".join(f"--{kind}" for kind, _ in given) + " do not go together")
         selector = Selector(*given[0]) if given else Selector()
-        return Request(self.recipe, selector, self.base_version, self.tags, self.skip_tags, self.env)
+        return Request(
+            self.recipe, selector, self.base_version, self.tags, self.skip_tags, self.env, self.cold, self.keep_warm
+        )
 
 
 def show_plan(flags: Flags, output: str, save: bool = False) -> None:

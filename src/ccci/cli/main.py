@@ -22,6 +22,7 @@ VERBS = {
     "report": "The HTML report of a run.",
     "logs": "The logs of a run's services.",
     "explain": "What a failure id means, and what to do.",
+    "deps": "Keep providers warm between runs, and say which there are.",
     "clean": "Remove what dead runs left on the nodes, and nothing else.",
     "bootstrap": "Set a node up.",
     "doctor": "What this host can and cannot do, each line with the fix.",

@@ -73,6 +73,7 @@ _SELECTION = (
     inventory_option,
     node_option,
     click.option("--wait/--no-wait", default=None, help="Wait for another run on the node, or fail at once."),
+    click.option("--cold", is_flag=True, help="Deploy every dep for this run, also one that is kept warm."),
     click.option("--set", "env", multiple=True, callback=pairs, metavar="KEY=VALUE", help="A value of the app's .env."),
 )
 

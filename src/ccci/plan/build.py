@@ -193,20 +193,23 @@ def _scope(materials: Materials) -> dict[str, Any]:
         "server": parts.SERVER,
         "apps": dep_plan.apps(materials),
         "lease": max(OTHER_LIMIT, *silences) + LEASE_MARGIN,
-        "deploys": 1 + len(materials.deps),
+        "deploys": 1 + sum(not dep.warm for dep in materials.deps),
     }
 
 
 def _given(materials: Materials) -> dict[str, Any]:
     """What a person said besides, for the command that does it again."""
     source, request = materials.settings.source, materials.request
-    given = {"source": public_url(source) if source else None, "from": request.base_version, "set": dict(request.env)}
+    given = {
+        "source": public_url(source) if source else None, "from": request.base_version, "set": dict(request.env),
+        "cold": request.cold,
+    }  # fmt: skip
     return {name: value for name, value in given.items() if value}
 
 
 def _resources(materials: Materials) -> dict[str, int | None]:
-    """What all apps of the run need together, for they run at once."""
-    recipes = [materials.recipe, *(dep.needed.settings for dep in materials.deps)]
+    """What all apps of the run need together, for they run at once. A warm dep has what it needs."""
+    recipes = [materials.recipe, *(dep.needed.settings for dep in materials.deps if not dep.warm)]
     return {
         "memory": dep_plan.summed([recipe.memory for recipe in recipes]),
         "disk": dep_plan.summed([recipe.disk for recipe in recipes]),

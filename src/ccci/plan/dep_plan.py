@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ccci import warm
 from ccci.errors import UsageError
 from ccci.plan import parts
 from ccci.plan.dep_settings import APP
@@ -24,7 +27,8 @@ def shapes(materials: Materials) -> tuple[DepShape, ...]:
     return tuple(
         DepShape(
             dep.needed.key, dep.needed.level, f"{dep.needed.key} ({dep.needed.dep.recipe})",
-            pre_install="pre_install" in dep.hooks, ready=bool(dep.needed.settings.ready),
+            pre_install="pre_install" in dep.hooks, ready=bool(dep.needed.settings.ready), warm=dep.warm,
+            lent=not materials.request.keep_warm,
         )
         for dep in materials.deps
     )  # fmt: skip
@@ -38,7 +42,6 @@ def entries(materials: Materials, scope: Mapping[str, Any]) -> list[dict[str, An
 def _entry(dep: DepMaterials, materials: Materials, scope: Mapping[str, Any]) -> dict[str, Any]:
     needed, recipe = dep.needed, dep.needed.settings
     app = parts.App(recipe, dep.renderer, dep.domain, [dep.side.stack] if dep.side.stack else [])
-    overlay = needed.tests_dir / OVERLAY
     return {
         "key": needed.key,
         "as": needed.dep.name,
@@ -51,11 +54,12 @@ def _entry(dep: DepMaterials, materials: Materials, scope: Mapping[str, Any]) ->
         "base": None,
         "head": parts.head(dep.head),
         "app": {"domain": dep.domain, "stack": dep.stack, "server": SERVER},
-        "scope": {**scope, "recipe": needed.dep.recipe, "domain": dep.domain, "stack": dep.stack},
+        "scope": _scope(dep, scope),
+        "warm": _warm(dep, None if materials.request.keep_warm else f"{scope['run']}-{needed.key}"),
         "env": dict(dep.env.known),
         "late_env": dict(dep.env.late),
         "compose_files": list(recipe.compose_files) if recipe.compose_files else None,
-        "overlay": str(overlay) if overlay.is_file() else None,
+        "overlay": str(needed.tests_dir / OVERLAY) if dep.overlay is not None else None,
         "secrets": {name: dict(secret) for name, secret in recipe.secrets.items()},
         "health": parts.health(app, True),
         "ready": [parts.probe(app, probe, "ready", index) for index, probe in enumerate(recipe.ready)],
@@ -70,8 +74,32 @@ def _entry(dep: DepMaterials, materials: Materials, scope: Mapping[str, Any]) ->
     }
 
 
+def _scope(dep: DepMaterials, scope: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's, with the app of the dep; a warm one is nothing of the run's, and has one of its own."""
+    app = {"recipe": dep.needed.dep.recipe, "domain": dep.domain, "stack": dep.stack}
+    if not dep.warm:
+        return {**scope, **app}
+    run = warm.run_of(dep.needed.dep.recipe)
+    own = {"run": run, "node_dir": f"{parts.NODE_RUNS}/{run}", "apps": [{"name": APP, **app}], "deploys": 1}
+    return {**scope, **app, **own}
+
+
+def _warm(dep: DepMaterials, name: str | None) -> dict[str, Any] | None:
+    """`digest` of all that decides what the dep is; `name` of what is made in it for this run, None when nothing is;
+    `memory` in bytes."""
+    if not dep.warm:
+        return None
+    recipe = dep.needed.settings
+    made_from = [dep.head.commit, dep.domain, dict(dep.env.known), recipe.compose_files and list(recipe.compose_files),
+                 {name: dict(how) for name, how in recipe.secrets.items()}, dep.overlay]  # fmt: skip
+    digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+    return {"digest": digest, "name": name, "memory": recipe.memory}
+
+
 def _wants(dep: DepMaterials, materials: Materials) -> dict[str, Any]:
     """What the parent asks for, with the parent's domain in it."""
+    if materials.request.keep_warm:
+        return {}
     parent, renderer = _parent(dep, materials)
     index = [each.name for each in parent.deps].index(dep.needed.dep.name)
     wants = renderer.data(dep.needed.dep.wants, parent.place("deps", index, "wants"))
@@ -92,9 +120,9 @@ def _parent(dep: DepMaterials, materials: Materials) -> tuple[RecipeSettings, Re
 
 
 def apps(materials: Materials) -> list[dict[str, str]]:
-    """Those of a scope: the deps in the order of their deploys, the recipe itself last."""
+    """Those of a scope: the deps in the order of their deploys, the recipe itself last. Warm ones are not the run's."""
     own = (APP, materials.request.recipe, materials.domain, materials.stack)
-    each = [(dep.needed.key, dep.needed.dep.recipe, dep.domain, dep.stack) for dep in materials.deps]
+    each = [(dep.needed.key, dep.needed.dep.recipe, dep.domain, dep.stack) for dep in materials.deps if not dep.warm]
     return [
         {"name": name, "recipe": recipe, "domain": domain, "stack": stack}
         for name, recipe, domain, stack in [*each, own]
@@ -105,7 +133,7 @@ def inside(materials: Materials) -> dict[str, Any] | None:
     """How apps reach each other by their public names where no DNS and no public authority knows them."""
     if not materials.deps or materials.settings.platform != EMBEDDED:
         return None
-    return {"hosts": [app["domain"] for app in apps(materials)], "ca": NODE_CA}
+    return {"hosts": [*(dep.domain for dep in materials.deps), materials.domain], "ca": NODE_CA}
 
 
 def login(materials: Materials) -> dict[str, Any] | None:

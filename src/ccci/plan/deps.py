@@ -14,9 +14,11 @@ from ccci.errors import UsageError
 from ccci.plan.dep_settings import APP
 from ccci.plan.recipe_settings import Dep, RecipeSettings, load_recipe_settings
 from ccci.plan.tests_discovery import check_task_file
+from ccci.schemas import facts
 from ccci.source.versions import nearest
 
 PROVIDES = "provides"
+ALONE = "provider"  # the key of one that is kept warm, in the plan that sees to it
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,25 @@ def resolve(recipe: str, settings: RecipeSettings) -> tuple[Needed, ...]:
     recipe or a provider that is not there, and for deps that go round in a circle.
     """
     return tuple(sorted(_below(APP, (recipe,), settings), key=lambda needed: needed.level))
+
+
+def alone(recipe: str) -> Needed:
+    """A provider that nobody needs now: it is to be kept warm. UsageError when it is none, or needs others itself."""
+    kinds = sorted(path.stem for path in (paths.RECIPE_TESTS / recipe / PROVIDES).glob("*.yml"))
+    if not kinds:
+        known = sorted({name for kind in facts.kinds() for name in providers(kind)})
+        raise UsageError(
+            f"{recipe} provides nothing that another recipe could need",
+            observed=f"no {PROVIDES}/<kind>.yml in its folder",
+            expected=f"one of {', '.join(nearest(recipe, known) or known)}",
+        )  # fmt: skip
+    dep = Dep(recipe, ALONE, kinds[0])
+    folder = _folder(dep, recipe)
+    settings = load_recipe_settings(folder)
+    needs = [each.recipe for each in settings.deps if not each.for_tests]
+    if needs:
+        raise UsageError(f"{recipe} cannot be kept warm, because it needs {', '.join(needs)} itself")
+    return Needed(ALONE, APP, 0, (), dep, settings, folder, _provider(dep, folder, recipe), recipe)
 
 
 def _below(parent: str, line: tuple[str, ...], settings: RecipeSettings) -> Iterator[Needed]:

@@ -38,7 +38,7 @@ def _deps(plan: dict[str, Any]) -> Iterator[str]:
         head, label = dep["head"], "deps" if index == 0 else ""
         needs = f" (needs {', '.join(dep['needs'])})" if dep["needs"] else ""
         parent = "" if dep["parent"] == "app" else f", for {dep['parent']}"
-        where = f"https://{dep['app']['domain']}"
+        where = f"https://{dep['app']['domain']}{', warm' if dep['warm'] else ''}"
         yield f"  {label:<9} {dep['key']}: {dep['recipe']['name']} {head['version']}, {where}{parent}{needs}"
 
 

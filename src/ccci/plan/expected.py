@@ -32,13 +32,16 @@ class Expected:
 
 @dataclass(frozen=True)
 class DepShape:
-    """A dep, for its ids: `level` as in plan.deps; `told` names it in titles."""
+    """A dep, for its ids: `level` as in plan.deps; `told` names it in titles; `warm`: it is not deployed;
+    `lent`: something is made in it for the run."""
 
     key: str
     level: int
     told: str
     pre_install: bool = False
     ready: bool = False
+    warm: bool = False
+    lent: bool = True
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ _GENERIC = (
 )
 # Of each dep, as <tier>.<key>.<name>. Here without the key, and with {} for its name in titles.
 _OF_DEP = (
+    Expected("prepare.warm", OPERATION, "{}: the warm one can be used"),
     Expected("prepare.compose_valid", OPERATION, "{}: the compose files are valid"),
     Expected("prepare.policy", OPERATION, "{}: the compose files ask for nothing forbidden"),
     Expected("prepare.images_pulled", OPERATION, "{}: every image can be pulled"),
@@ -134,7 +138,10 @@ _OF_DEP = (
     Expected("install.health", OPERATION, "{}: the app answers its health check", _EVERY_LATER),
     Expected("install.ready", OPERATION, "{}: the ready probes hold", _EVERY_LATER),
     Expected("install.provided", OPERATION, "{}: it provides what the recipe needs", _EVERY_LATER),
+    Expected("teardown.withdrawn", ASSERTION, "{}: what it made for the run is gone"),
 )
+_OF_WARM = ("prepare.warm", "install.health", "install.ready", "install.provided", "teardown.withdrawn")
+_OF_WARM_ALONE = ("prepare.warm", "teardown.withdrawn")
 _DEPLOYED_FIRST = ("install.pre_install", "install.deploy")  # of all deps of a level, before the level is judged
 _AFTER_LEVEL_0 = "prepare.images_pulled"  # pulled while the first deps boot
 # The id of a hook is <tier>.<hook>.
@@ -176,17 +183,19 @@ def _with_deps(shape: Shape) -> list[Expected]:
             levels += [item for item in _GENERIC if item.id == _AFTER_LEVEL_0]
         levels += [item for item in items if item not in first]
     own = [item for item in _GENERIC if item.id != _AFTER_LEVEL_0]
-    before = [item for item in own if item.tier == "prepare"]
-    return [*before, *prepared, *levels, *own[len(before) :]]
+    before, after = ([item for item in own if item.tier == tier] for tier in ("prepare", "teardown"))
+    withdrawn = [item for dep in shape.deps for item in of_dep(dep) if item.tier == "teardown"]
+    return [*before, *prepared, *levels, *own[len(before) : -len(after)], *withdrawn, *after]
 
 
 def of_dep(dep: DepShape) -> list[Expected]:
     """The ids of one dep: `install.sso.deploy`."""
-    optional = {"install.pre_install": dep.pre_install, "install.ready": dep.ready}
+    optional = {"install.pre_install": dep.pre_install, "install.ready": dep.ready, "teardown.withdrawn": dep.lent}
+    here = {item.id: item.id in _OF_WARM if dep.warm else item.id not in _OF_WARM_ALONE for item in _OF_DEP}
     return [
         Expected(_with_key(item.id, dep.key), item.kind, item.title.format(dep.told), item.also_for, dep.key)
         for item in _OF_DEP
-        if optional.get(item.id, True)
+        if here[item.id] and optional.get(item.id, True)
     ]
 
 

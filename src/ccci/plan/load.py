@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from ccci import paths
+from ccci import paths, warm
 from ccci.errors import InfrastructureError, UsageError
+from ccci.inventory import chosen
 from ccci.plan import domains
 from ccci.plan.dep_settings import APP
-from ccci.plan.deps import Needed, resolve
+from ccci.plan.deps import Needed, alone, resolve
 from ccci.plan.recipe_settings import NEWEST, RecipeSettings, load_recipe_settings
 from ccci.plan.stack import Stack, read_side
 from ccci.plan.templates import Env, Renderer
@@ -36,7 +37,8 @@ ENV_SAMPLE = ".env.sample"
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for. `env` comes from --set and wins over recipe.yml."""
+    """What a person asked for. `env` comes from --set and wins over recipe.yml; `cold`: no warm dep is borrowed.
+    `keep_warm`: nothing is asked of the recipe but that it is there as a warm dep."""
 
     recipe: str
     selector: Selector = Selector()  # noqa: RUF009 - frozen
@@ -44,6 +46,8 @@ class Request:
     tags: tuple[str, ...] = ()
     skip_tags: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    cold: bool = False
+    keep_warm: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Side:
 
 @dataclass(frozen=True)
 class DepMaterials:
-    """What decides the entry of one dep in plan.deps. Its newest published version is what is deployed."""
+    """What decides the entry of one dep in plan.deps. Its newest published version is what is deployed. `overlay` is
+    the text of its compose.ccci.yml; `warm`: it is borrowed."""
 
     needed: Needed
     mirror: Mirror
@@ -67,6 +72,8 @@ class DepMaterials:
     renderer: Renderer
     env: Env
     hooks: Mapping[str, str]
+    overlay: str | None
+    warm: bool
 
 
 @dataclass(frozen=True)
@@ -103,10 +110,10 @@ def load(request: Request, settings: Settings, now: datetime | None = None) -> M
     it is the recipe's fault, and the run judges it."""
     check_name(request.recipe)
     folder = paths.RECIPE_TESTS / request.recipe
-    tests_dir = folder if folder.is_dir() else None
+    tests_dir = folder if folder.is_dir() and not request.keep_warm else None
     recipe = load_recipe_settings(tests_dir)
     _demand_platform(request.recipe, recipe, settings)
-    needed = resolve(request.recipe, recipe)
+    needed = (alone(request.recipe),) if request.keep_warm else resolve(request.recipe, recipe)
     for one in needed:
         _demand_platform(one.dep.recipe, one.settings, settings, f"{one.place}: ")
     tests = discover_tests(request.recipe, tests_dir)
@@ -116,6 +123,8 @@ def load(request: Request, settings: Settings, now: datetime | None = None) -> M
     head = mirror.resolve(request.selector)
     wanted = request.base_version or (None if recipe.base_version == NEWEST else recipe.base_version)
     base, base_reason = pick_base(mirror.versions(), head, mirror.ancestors(head.commit), wanted)
+    if request.keep_warm:
+        base, base_reason = None, "it is only kept warm"
 
     if not settings.wildcard_domain:
         raise UsageError(
@@ -163,7 +172,7 @@ def load(request: Request, settings: Settings, now: datetime | None = None) -> M
         env_from_upgrade=later,
         pr_files=pr_files,
         pr_tests_trusted=trusted,
-        deps=tuple(_deps(needed, settings, prefix, told)),
+        deps=tuple(_deps(needed, settings, prefix, told, _warm(needed, request, settings))),
     )
 
 
@@ -180,8 +189,18 @@ def _renderer(domain: str, stack: str, run: Mapping[str, object], recipe: Recipe
     return Renderer({"domain": domain, "stack": stack, "run": run}, {dep.name: dep.kind for dep in recipe.deps})
 
 
+def _warm(needed: Sequence[Needed], request: Request, settings: Settings) -> frozenset[str]:
+    """The recipes among the deps that are borrowed. One with deps of its own never is: those would have to stay."""
+    if request.keep_warm:
+        return frozenset({request.recipe})
+    if not needed or request.cold:
+        return frozenset()
+    kept = warm.kept(chosen(settings.inventory, settings.node).name)
+    return frozenset(one.dep.recipe for one in needed if one.dep.recipe in kept and not one.needs)
+
+
 def _deps(
-    needed: Sequence[Needed], settings: Settings, prefix: str, run: Mapping[str, object]
+    needed: Sequence[Needed], settings: Settings, prefix: str, run: Mapping[str, object], borrowed: frozenset[str]
 ) -> Iterator[DepMaterials]:
     """`prefix` is the app's, `run` what templates may say of the run. A recipe that is needed twice is fetched once."""
     mirrors: dict[str, Mirror] = {}
@@ -200,16 +219,23 @@ def _deps(
                 f"{one.place}: no version of {one.dep.recipe} is published", observed=f"asked {mirror.url}"
             )
         head = mirror.resolve(Selector("version", versions[-1].tag))
-        domain = domains.app_domain(prefixes[one.key], settings.wildcard_domain or "")
+        is_warm = one.dep.recipe in borrowed and not one.needs
+        own = domains.app_prefix(one.dep.recipe, warm.LABEL, None) if is_warm else prefixes[one.key]
+        domain = domains.app_domain(own, settings.wildcard_domain or "")
         stack = domains.stack_name(domain)
-        renderer = _renderer(domain, stack, run, recipe)
+        # One that outlives the run must not know it: else it would be made anew for each.
+        told = {"id": warm.run_of(one.dep.recipe), "recipe": one.dep.recipe, "pr": "", "commit": head.commit,
+                "version": head.version or ""} if is_warm else run  # fmt: skip
+        renderer = _renderer(domain, stack, told, recipe)
         env = renderer.env(recipe.env, partial(recipe.place, "env"), {})
         later = renderer.env(recipe.env_from_upgrade, partial(recipe.place, "env_from_upgrade"), {})
         # Its newest version is the one that is deployed, so what holds from the upgrade on holds at once.
         both = Env({**env.known, **later.known}, _newest(env, later))
         side = _side(mirror, head.commit, both.known, {"DOMAIN": domain, "STACK_NAME": stack}, recipe)
         hooks = discover_hooks(one.tests_dir, also=_marker_files(recipe))
-        yield DepMaterials(one, mirror, head, domain, stack, side, renderer, both, hooks)
+        file = one.tests_dir / OVERLAY
+        overlay = file.read_text(encoding="utf-8") if file.is_file() else None
+        yield DepMaterials(one, mirror, head, domain, stack, side, renderer, both, hooks, overlay, is_warm)
 
 
 def _dep_mirror(needed: Needed, settings: Settings) -> Mirror:

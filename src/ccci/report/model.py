@@ -80,7 +80,7 @@ class Result:
     explain: str | None
     run: dict[str, Any]
     recipe: str
-    deps: tuple[dict[str, str], ...]
+    deps: tuple[dict[str, Any], ...]
     ref: dict[str, Any]
     base: dict[str, Any] | None
     tiers: tuple[Tier, ...]

@@ -77,10 +77,11 @@ def compute(plan: dict[str, Any], events: list[Event]) -> Result:
     )
 
 
-def _dep(dep: dict[str, Any]) -> dict[str, str]:
+def _dep(dep: dict[str, Any]) -> dict[str, Any]:
     return {
         "key": str(dep["key"]), "recipe": str(dep["recipe"]["name"]), "version": str(dep["head"]["version"]),
         "commit": str(dep["head"]["commit"]), "domain": str(dep["app"]["domain"]),
+        "warm": bool(dep.get("warm")),
     }  # fmt: skip
 
 
@@ -111,6 +112,8 @@ def reproduce(plan: dict[str, Any], tier: str | None) -> str:
         words += ["--from", str(run["from"])]
     for key, value in (run.get("set") or {}).items():
         words += ["--set", f"{key}={value}"]
+    if run.get("cold"):
+        words.append("--cold")
     tags = [tier] if tier in (*CHOOSABLE, "prepare") else [tag for tag in run.get("tags", []) if tag != "all"]
     if tags:
         words += ["--tags", ",".join(str(tag) for tag in tags)]

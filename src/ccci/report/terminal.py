@@ -89,7 +89,7 @@ def _afterwards(result: dict[str, Any], width: int) -> Iterable[Text]:
         "dim",
     )
     for dep in result["deps"]:
-        yield Text(f"dep       {dep['key']}: {dep['recipe']} {dep['version']}", "dim")
+        yield Text(f"dep       {dep['key']}: {dep['recipe']} {dep['version']}{' (warm)' if dep['warm'] else ''}", "dim")
     for gap in result["coverage_gaps"]:
         yield Text(f"gap       {gap}", "yellow")
     for note in result["notes"]:

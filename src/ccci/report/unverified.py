@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ccci.plan.tiers import TIERS
 from ccci.report.model import ERROR, SKIP, Assertion
 
 FAILURE = "skip-goes-green"
@@ -26,7 +27,8 @@ def _own(item: Assertion, plan: dict[str, Any]) -> list[str]:
     login = plan.get("login")
     if login and item.id == f"{item.tier}.login":
         return [str(login["through"])]
-    return [item.dep] if item.dep else []
+    # What a warm dep has to forget afterwards proves nothing about the recipe.
+    return [item.dep] if item.dep and item.tier != TIERS[-1] else []
 
 
 def _judged(item: Assertion, kinds: dict[str, str], needs: Sequence[str]) -> Assertion:

@@ -32,7 +32,7 @@ def test_a_spoilt_journal_still_names_its_run() -> None:
     assert (read.run, read.state, read.scope, read.stacks) == ("run-a", "live", {"run": "run-a"}, [])
 
 
-def test_everything_but_the_live_run_and_the_kept_ones_is_dead() -> None:
-    all_of_them = [entry("a"), entry("b", "kept"), entry("c", "leftover"), entry("d")]
+def test_everything_but_the_live_run_and_what_is_kept_is_dead() -> None:
+    all_of_them = [entry("a"), entry("b", "kept"), entry("c", "leftover"), entry("d"), entry("e", "warm")]
     assert [one.run for one in journal.dead(all_of_them, alive="d")] == ["a", "c"]
     assert [one.run for one in journal.dead(all_of_them, alive="")] == ["a", "c", "d"]

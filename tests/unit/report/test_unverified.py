@@ -63,7 +63,14 @@ def test_a_run_with_deps_is_green_and_names_them():
     found = compute(made, green(made))
     assert (found.verdict, found.exit_code) == ("pass", 0)
     assert found.deps == (
-        {"key": "sso", "recipe": "idp", "version": "1.1.0+2", "commit": "c" * 40, "domain": "sso.ci.test"},
+        {
+            "key": "sso",
+            "recipe": "idp",
+            "version": "1.1.0+2",
+            "commit": "c" * 40,
+            "domain": "sso.ci.test",
+            "warm": False,
+        },
     )
     assert check.problems("result", found.to_json()) == []
 
@@ -101,6 +108,14 @@ def test_a_skipped_login_or_provision_is_an_error_too(name):
     found = compute(made, with_outcome(green(made), name, "skip", evidence="not now"))
     assert (found.verdict, found.exit_code) == ("error", 3)
     assert f"SSO UNVERIFIED: {name} was skipped (not now)" in str(found.cause)
+
+
+def test_a_warm_dep_that_goes_on_with_a_kept_app_is_no_proof_that_is_missing():
+    made = plan(DepShape("sso", 0, "sso (idp)", warm=True))
+    kept = compute(made, with_outcome(green(made), "teardown.sso.withdrawn", "skip", evidence="the app is kept"))
+    assert kept.verdict == "pass", kept.cause
+    failed = compute(made, with_outcome(green(made), "teardown.sso.withdrawn", "error", observed="still there"))
+    assert (failed.verdict, failed.exit_code) == ("error", 3)
 
 
 def test_one_skip_among_the_checks_of_a_test_is_enough():

@@ -44,7 +44,13 @@ def sso_facts(site: Site) -> dict[str, Any]:
 
 
 def provide(
-    site: Site, folder: Path, text: str = "", more: str = "pass", given: dict[str, Any] | None = None, **options: Any
+    site: Site,
+    folder: Path,
+    text: str = "",
+    more: str = "pass",
+    given: dict[str, Any] | None = None,
+    withdraw: str = "",
+    **options: Any,
 ) -> tuple[int, list[dict[str, Any]], str]:
     """Plays the module for the dep `sso`; `(return code, results, everything that can be read)`."""
     file = folder / "sso.py"
@@ -56,7 +62,13 @@ def provide(
         "app": {"domain": "sso.ci.test", "stack": "sso_ci_test"},
     }  # fmt: skip
     code, stream, output = play(
-        folder, task, ccci_dep="sso", ccci_dep_plan=plan, ccci_ingress_address="127.0.0.1", ccci_ca_file=site.ca_file
+        folder,
+        task,
+        ccci_dep="sso",
+        ccci_dep_plan=plan,
+        ccci_ingress_address="127.0.0.1",
+        ccci_ca_file=site.ca_file,
+        **({"ccci_withdraw": withdraw} if withdraw else {}),
     )
     return code, [one for one in stream if one["type"] == "result"], output + json.dumps(stream)
 
@@ -124,9 +136,10 @@ def test_a_realm_that_is_not_there_is_a_wrong_issuer(site: Site, tmp_path: Path)
     assert (results[0]["failure_id"], "no such issuer" in results[0]["observed"]) == ("dep-wrong-issuer", True)
 
 
-def test_what_was_made_is_taken_away_by_the_same_name(site: Site, tmp_path: Path) -> None:
-    code, results, output = provide(site, tmp_path, state="withdrawn")
-    assert (code, results[0]["outcome"]) == (0, "pass"), output
+def test_what_was_made_is_taken_away_by_its_name(site: Site, tmp_path: Path) -> None:
+    code, results, output = provide(site, tmp_path, withdraw="run-1-sso")
+    assert (code, results[0]["outcome"], results[0]["id"]) == (0, "pass", "install.sso.withdrawn"), output
+    assert provide(site, tmp_path, withdraw="run-2-sso")[0] != 0, "it was asked for that name"
     assert not (tmp_path / "deps.json").exists()
 
 

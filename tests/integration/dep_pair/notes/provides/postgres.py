@@ -15,3 +15,9 @@ def provide(app, wants):
         done = app.exec_in("db", ["sh", "-c", PSQL], stdin=f"{statement};\n")
         assert done.rc == 0 or "already exists" in done.stderr, done.stderr
     return {"host": app.domain, "port": 5432, "database": name, "user": name, "password": password}
+
+
+def withdraw(app, wants):
+    for statement in (f"drop database if exists {wants['database']}", f"drop role if exists {wants['database']}"):
+        done = app.exec_in("db", ["sh", "-c", PSQL], stdin=f"{statement};\n")
+        assert done.rc == 0, done.stderr

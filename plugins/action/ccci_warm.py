@@ -1,0 +1,1 @@
+from ccci.actions import ModuleAction as ActionModule  # noqa: F401 - Ansible looks for this name
