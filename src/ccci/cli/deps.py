@@ -21,7 +21,7 @@ def command(context: click.Context, inventory: str | None, node: str | None, out
     return warming.show(inventory, node, output)
 
 
-@command.command("warm")
+@command.command("warm", short_help="Keep a provider: runs on this node borrow it.")
 @recipe_argument
 @inventory_option
 @node_option
@@ -34,7 +34,7 @@ def warm(recipe: str, inventory: str | None, node: str | None, output: str, yes:
     return warming.keep(recipe, inventory, node, output, yes)
 
 
-@command.command("cool")
+@command.command("cool", short_help="Take a warm provider away.")
 @recipe_argument
 @inventory_option
 @node_option
