@@ -60,7 +60,7 @@ def verdicts(played: Played) -> dict[str, str]:
 def test_a_cold_and_a_warm_dep_give_the_same_verdicts(warm: Player, node: Node):
     there = node.objects()
     assert len(services(node)) == 2
-    for words in (("--pr", "1"), ("--pr", "3")):  # a good change, and one that loses the data
+    for words in (("--pr", "1"), ("--pr", "3", "--tags", "upgrade")):  # a good change, and one that loses the data
         cold, borrowed = (warm.play("custom-html", *words, *more) for more in (("--cold",), ()))
         assert (borrowed.code, borrowed.json["cause"]) == (cold.code, cold.json["cause"]), borrowed.err
         assert verdicts(borrowed) == verdicts(cold)

@@ -258,7 +258,7 @@ def _notes(materials: Materials, left_out: list[Probe]) -> list[str]:
             notes.append(f"{name}: {parts.printable(side.problem)}")
     base = materials.base.version if materials.base else None
     notes += [f"{probe.told()} is not asked of the base version {base}" for probe in left_out]
-    if materials.tests_dir is None:
+    if materials.tests_dir is None and not materials.request.keep_warm:
         notes.append(f"no folder recipe_tests/{materials.request.recipe}: generic assertions only, no functional test")
     return notes
 
