@@ -63,6 +63,8 @@ def machine(kind: str) -> Iterator[Machine]:
         yield Machine(name, address)
     finally:
         run(["docker", "rm", "--force", "--volumes", name], START_LIMIT, check=False)
+        (paths.cache_dir() / f"abra-{name}.tar").unlink(missing_ok=True)  # each has another name
+        shutil.rmtree(paths.node_facts_dir(name), ignore_errors=True)
         run(["docker", "volume", "rm", "--force", name], START_LIMIT, check=False)
         shutil.rmtree(paths.node_facts_dir(name), ignore_errors=True)
 
