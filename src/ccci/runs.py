@@ -18,6 +18,7 @@ from ccci.engine import processes
 from ccci.engine.playbook import RUN_MARK, SCRATCH, STRAY_SECONDS
 from ccci.errors import CcciError, InfrastructureError, UsageError
 from ccci.inventory import chosen
+from ccci.plan.domains import app_prefix
 from ccci.report import words
 from ccci.report.estimate import Estimate, estimate
 from ccci.source.versions import nearest
@@ -121,6 +122,19 @@ def past_results(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield dict(json.loads(text))
         except (OSError, ValueError, TypeError):
             continue
+
+
+def results_of(recipe: str) -> Iterator[dict[str, Any]]:
+    """The result.json of the runs of a recipe, newest first; at most `MOST_READ` files of names that may be its."""
+    letters = app_prefix(recipe, "", None).partition("-")[0]
+    names = [run for run in all_runs() if run.name.split("-")[2] == letters][:MOST_READ]
+    for run in names:
+        try:
+            result = dict(json.loads((run.path / RESULT_FILE).read_text()))
+        except (OSError, ValueError, TypeError):
+            continue
+        if result.get("recipe") == recipe:
+            yield result
 
 
 def estimate_of(plan: dict[str, Any]) -> Estimate | None:

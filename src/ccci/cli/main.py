@@ -14,6 +14,7 @@ from ccci import errors
 # verb -> what `--help` says about it. The module of a verb is imported only when that verb runs.
 VERBS = {
     "play": "Play a recipe through its whole life and give a verdict.",
+    "sweep": "Play many recipes, and sum up in one table and one page.",
     "plan": "Print what a play would do, and stop there.",
     "list": "The recipes, their coverage and the last verdict of each.",
     "lint": "Check the folders of recipe_tests: settings, test ids, floor, PARITY, compose policy.",

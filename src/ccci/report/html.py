@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ccci.report import clean, timeline, words
+from ccci.report import clean, pages, timeline, words
 
 LOG_LIMIT = 200_000  # characters of each log; its end is kept, the file has the rest
-PICTURE_LIMIT = 8 * 2**20  # bytes
 _SHOWN_ELSEWHERE = ("images", "backup_survey", "stale", "deploys", "pulled")
-_PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
 def render(result: dict[str, Any], events: Sequence[dict[str, Any]], run_dir: Path) -> str:
     """`result` is result.json's data. Files that are listed but gone are left out."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("ccci.report")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "seconds": words.seconds,
-        "when": _when,
-        "thing": _thing,
-        "size": words.size,
-        "memory": words.memory,
-    }
-    environment.filters |= {"image": _image}
-    environment.globals |= {
-        "symbols": words.SYMBOLS,
-        "meaning": words.MEANING,
-        "explain": words.explain,
-        "difference": words.difference,
-        "remark": words.remark,
-    }
+    environment = pages.environment()
+    environment.filters |= {"thing": _thing, "size": words.size, "memory": words.memory, "image": _image}
+    environment.globals |= {"explain": words.explain, "difference": words.difference, "remark": words.remark}
     return environment.get_template("report.html.j2").render(
         result=result,
         times=sorted(result["service_times"], key=lambda one: str(one["service"])),
@@ -62,20 +40,18 @@ def _legend(chart: timeline.Chart | None) -> list[tuple[str, str]]:
 def _pictures(result: dict[str, Any], run_dir: Path) -> list[dict[str, str]]:
     found = []
     for artefact in result["artefacts"]:
-        path = _inside(run_dir, artefact["path"])
-        kind = _PICTURES.get(Path(artefact["path"]).suffix.lower())
-        if path is None or kind is None or path.stat().st_size > PICTURE_LIMIT:
-            continue
-        data = base64.b64encode(path.read_bytes()).decode()
-        title = str(artefact.get("title") or artefact["path"])
-        found.append({"title": title, "tier": str(artefact.get("tier") or ""), "uri": f"data:{kind};base64,{data}"})
+        path = pages.inside(run_dir, artefact["path"])
+        uri = pages.picture(path) if path else None
+        if uri:
+            title = str(artefact.get("title") or artefact["path"])
+            found.append({"title": title, "tier": str(artefact.get("tier") or ""), "uri": uri})
     return found
 
 
 def _logs(result: dict[str, Any], run_dir: Path) -> list[dict[str, Any]]:
     found = []
     for artefact in result["artefacts"]:
-        path = _inside(run_dir, artefact["path"])
+        path = pages.inside(run_dir, artefact["path"])
         if artefact.get("kind") != "log" or path is None:
             continue
         text = clean.plain(path.read_text(encoding="utf-8", errors="replace"))
@@ -84,12 +60,6 @@ def _logs(result: dict[str, Any], run_dir: Path) -> list[dict[str, Any]]:
         whole = len(text) <= LOG_LIMIT
         found.append({"name": path.stem, "path": artefact["path"], "text": shown, "lines": lines, "whole": whole})
     return found
-
-
-def _inside(run_dir: Path, name: str) -> Path | None:
-    """A file of the run; a path that leads out of its folder, through a link or not, is none."""
-    path = (run_dir / name).resolve()
-    return path if path.is_relative_to(run_dir.resolve()) and path.is_file() else None
 
 
 def _images(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -134,7 +104,3 @@ def _short(value: Any) -> str:
 
 def _thing(thing: Any) -> str:
     return f"{thing.get('kind', 'object')} {thing.get('name', '')}" if isinstance(thing, dict) else str(thing)
-
-
-def _when(moment: float | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment)) if moment else "never"
