@@ -120,3 +120,52 @@ def test_a_killed_run_is_taken_away_with_its_deps(pair: Pair, node: Node):
     killing.kill_command_line(command)
     assert any(name.startswith("note-") for name in node.objects()["service"]), "the kill came too late"
     killing.clean_and_compare(pair.player, node, before)
+
+
+MIDDLE = {
+    "recipe.yml": """
+timeouts: {deploy: 120, http: 30}
+deps: [{recipe: notes, as: db, kind: postgres, wants: {database: middle}}]
+env: {UPSTREAM: "{{ deps.db.host }}/{{ deps.db.database }}"}
+""",
+    "compose.ccci.yml": 'version: "3.8"\nservices: {app: {environment: {UPSTREAM: "${UPSTREAM}"}}}\n',
+    "provides/postgres.yml": """
+- name: Say what the middle one got
+  ccci_provide:
+    kind: postgres
+    file: "{{ ccci_dep_plan.recipe.tests_dir }}/provides/postgres.py"
+    wants: "{{ ccci_dep_plan.wants }}"
+""",
+    "provides/postgres.py": """
+def provide(app, wants):
+    host, _, database = app.exec_in("app", ["printenv", "UPSTREAM"]).stdout.strip().partition("/")
+    return {"host": host, "port": 5432, "database": database, "user": "x", "password": app.hide("p", "middle-password")}
+""",
+}
+
+
+def test_a_dep_of_a_dep_and_two_of_one_recipe(pair: Pair, node: Node):
+    """Each parent gets an app of its own, those below come up first, and facts go up from one to the next."""
+    for name, text in MIDDLE.items():
+        path = pair.folder / "faultbox" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    pair.change("custom-html/recipe.yml", "deps:\n", "deps:\n  - {recipe: faultbox, as: mid, kind: postgres}\n")
+    pair.change("custom-html/recipe.yml", "env:\n", 'env:\n  EXTRA: "{{ deps.mid.host }}/{{ deps.mid.database }}"\n')
+    overlay = pair.folder / "custom-html" / "compose.ccci.yml"
+    overlay.write_text(overlay.read_text().replace("environment:\n", "environment:\n      EXTRA: ${EXTRA}\n"))
+    (pair.folder / "custom-html/tests/test_database.py").write_text(
+        "def test_everybody_has_their_own(app, deps):\n"
+        "    seen = app.exec_in('app', ['printenv', 'EXTRA']).stdout.strip()\n"
+        "    assert seen == f'{deps.mid.host}/middle'\n"
+        "    assert deps.mid.host != deps.db.host\n"
+    )
+    before = node.objects()
+    played = pair.player.play("custom-html", "--tags", "custom")
+    assert (played.code, played.json["verdict"]) == (0, "pass"), played.err
+    assert [dep["key"] for dep in played.json["deps"]] == ["mid-db", "db", "mid"]
+    assert played.json["deploys"] == {"due": 4, "made": 4}
+    order = [event["id"] for event in played.events() if event["type"] == "result"]
+    moments = ["install.mid-db.provided", "install.mid.deploy", "install.mid.provided", "install.deploy"]
+    assert sorted(moments, key=order.index) == moments
+    assert node.objects() == before

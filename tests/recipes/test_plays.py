@@ -65,6 +65,21 @@ def test_gitea_with_a_good_change_and_a_provider(play: Play) -> None:
     logged_in(played)
 
 
+def test_gitea_with_a_provider_that_is_kept_warm(play: Play, player: Player) -> None:
+    """The verdicts are those of the cold one (above and below), and the provider outlives the plays."""
+    try:
+        made = player.run("deps", "warm", "keycloak", "--yes", "--format", "json", limit=600)
+        assert (made.code, made.json["verdict"]) == (0, "pass"), made.err
+        played = play("gitea", "--pr", "1")
+        green(played, deploys=1)
+        logged_in(played)
+        assert played.assertion("teardown.sso.withdrawn")["outcome"] == "pass"
+        red(play("gitea", "--pr", "2"), "upgrade", deploys=1)
+    finally:
+        cooled = player.run("deps", "cool", "keycloak")
+    assert cooled.code == 0, cooled.err
+
+
 def test_gitea_with_a_configuration_that_cannot_be_deployed(play: Play) -> None:
     played = play("gitea", "--pr", "2")
     red(played, "upgrade", deploys=2)
