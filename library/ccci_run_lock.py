@@ -194,7 +194,8 @@ def prepare(module: AnsibleModule, client: Client, answer: Answer, scope: dict, 
     memory = (resources.get("memory") or 0) + to_come(arguments["warm"], journals)
     need = preflight.Need(memory, resources.get("disk") or 0, arguments["backupbot"])
     if not module.check_mode:
-        warm.restore_forgotten(client, journals, arguments["run"])
+        dead = [one.run for one in journal.dead(journals, alive=arguments["run"])]
+        warm.adopt(journals, dead, arguments["run"])
         others = [one.scope for one in warm.warm(journals) if one.run not in arguments["warm"]]
         stopped = warm.make_room(client, memory, others, arguments["run"])
         observed += f"; {', '.join(stopped)} (warm) stopped for the memory" if stopped else ""

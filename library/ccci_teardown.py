@@ -23,6 +23,10 @@ options:
     description: The same, but only when the last look at the run, which comes here, finds something bad.
     type: bool
     default: false
+  half_made_by:
+    description: A run; then nothing is taken away but a warm dep that this run began to make and did not end.
+    type: str
+    default: ""
   evidence:
     description: Whether this is the run's own end, so that logs, deploy count and a last look at services are wanted.
     type: bool
@@ -77,7 +81,6 @@ ccci:
   type: dict
 """
 
-import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -90,6 +93,7 @@ ARGUMENT_SPEC = {
     "scope": {"type": "dict", "required": True},
     "keep": {"type": "bool", "default": False},
     "keep_if_red": {"type": "bool", "default": False},
+    "half_made_by": {"type": "str", "default": ""},
     "evidence": {"type": "bool", "default": True},
     "holder": {"type": "dict", "default": {}},
     "gone": {"type": "list", "elements": "str", "default": []},
@@ -99,7 +103,6 @@ ARGUMENT_SPEC = {
     "limit": {"type": "int", "default": 180},
 }
 RESULT = "teardown.removed"
-CALLER = os.environ.get(processes.MARK, "")
 
 
 def main() -> None:
@@ -127,6 +130,8 @@ def take_away(module: AnsibleModule, client: Client, answer: Answer, progress: t
     scope = arguments["scope"]
     if module.check_mode:
         show(module, client, answer, scope)
+    if arguments["half_made_by"] and not warm.is_half_made(client, scope, arguments["half_made_by"]):
+        answer.leave(module)
     in_the_way = admit(client, arguments)
     if in_the_way:
         wait_for_lock(module, answer, in_the_way)
@@ -165,8 +170,8 @@ def admit(client: Client, arguments: dict) -> lock.Attempt | None:
     Another run could be deploying the same stack: then its objects are not ours, and it has taken ours away before.
     """
     scope, here = arguments["scope"], processes.identity()
-    if CALLER and scope["run"] != CALLER:
-        lock.renew(client, {"run": CALLER})
+    if (caller := processes.caller(scope)) != scope["run"]:
+        lock.renew(client, {"run": caller})
         return None
     if is_over(client, scope):
         return None
@@ -236,8 +241,7 @@ def finish(module: AnsibleModule, client: Client, answer: Answer, scope: dict, p
     teardown.sweep()
     teardown.try_step(progress, "start warm deps again", lambda: warm.restore_after(client, run))
     objects = inventory.snapshot(client, teardown.node_dir(scope) / "abra")
-    for one in warm.warm(journal.read_all(client)):  # made anew, stopped or started for the run, and meant to stay
-        before, objects = inventory.without(before, one.scope), inventory.without(objects, one.scope)
+    before, objects = warm.left_out(client, before, objects)
     difference = inventory.compare(before, objects, scope, progress.mounts)
     unknown = [f"of {stack} (nobody could be asked)" for stack in progress.unforgotten]
     snapshots = [{"kind": "snapshot", "name": name} for name in progress.snapshots_left + unknown]
@@ -285,8 +289,7 @@ def clear(module: AnsibleModule, client: Client, answer: Answer, scope: dict) ->
 
 
 def show(module: AnsibleModule, client: Client, answer: Answer, scope: dict) -> None:
-    known = journal.find(client, scope["run"]) is not None
-    there = inventory.named(teardown.remaining(client, scope, [])) if known else []
+    there = [] if is_over(client, scope) else inventory.named(teardown.remaining(client, scope, []))
     there += [f"folder {scope['node_dir']}"] if teardown.node_dir(scope).exists() else []
     answer.facts["would_remove"] = there
     answer.result(RESULT, "skip", evidence=f"check mode: {', '.join(there) or 'nothing'} would be removed")

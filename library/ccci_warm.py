@@ -10,11 +10,13 @@ description:
   - V(lent) says whether it can be used. It starts one that was stopped for another run, waits until its services are
     up, and writes down what will be made in it. One that cannot be used is no failure; the fact C(why) says why not.
   - V(begun) and V(kept) stand around the making of a new one. V(returned) crosses a loan out.
+  - V(judged) says whether its services stayed up since it was lent, and reads their logs. V(doubted) has the next run
+    make it anew.
 options:
   state:
     description: What to do.
     type: str
-    choices: [lent, begun, kept, returned]
+    choices: [lent, begun, kept, judged, doubted, returned]
     required: true
   scope:
     description: That of the warm dep.
@@ -28,6 +30,10 @@ options:
     description: What everything is called that is made in it for the run. Without it, V(lent) only looks.
     type: str
     default: ""
+  key:
+    description: What the dep is called in the run, for the names of its logs.
+    type: str
+    default: dep
   cursor:
     description: Where the last slice ended.
     type: dict
@@ -72,15 +78,16 @@ ccci:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import engine, journal, lock, processes, state, warm, watch
+from ansible.module_utils.ccci_host import engine, journal, lock, processes, state, stayed, teardown, warm, watch
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
 
 ARGUMENT_SPEC = {
-    "state": {"type": "str", "choices": ["lent", "begun", "kept", "returned"], "required": True},
+    "state": {"type": "str", "choices": ["lent", "begun", "kept", "judged", "doubted", "returned"], "required": True},
     "scope": {"type": "dict", "required": True},
     "digest": {"type": "str", "default": ""},
     "name": {"type": "str", "default": ""},
+    "key": {"type": "str", "default": "dep"},
     "cursor": {"type": "dict", "default": {}},
     "slice_seconds": {"type": "int", "default": 2},
     "expired": {"type": "bool", "default": False},
@@ -102,11 +109,23 @@ def work(module: AnsibleModule) -> None:
         warm.begin(client, scope)
     elif arguments["state"] == "kept":
         warm.keep(client, scope, arguments["digest"])
+    elif arguments["state"] == "judged":
+        judge(client, answer, scope, arguments["key"])
+    elif arguments["state"] == "doubted":
+        warm.doubt(scope)
     elif arguments["state"] == "returned":
         warm.take_back(scope, arguments["name"])
     else:
         lend(module, client, answer)
     answer.leave(module, changed=True)
+
+
+def judge(client: Client, answer: Answer, scope: dict, key: str) -> None:
+    """The results of the scope's stack are the dep's, but its logs lie among those of the whole run."""
+    there = {scope["stack"]} if client.services(scope["stack"]) else set()
+    stayed.judge(client, scope, {scope["stack"]: ""}, there, answer)
+    named = {**scope, "stack": "", "apps": [{**app, "name": key} for app in scope["apps"]]}
+    teardown.read_logs(client, named, teardown.Progress(), answer.files)
 
 
 def lend(module: AnsibleModule, client: Client, answer: Answer) -> None:
@@ -131,6 +150,7 @@ def lend(module: AnsibleModule, client: Client, answer: Answer) -> None:
     answer.facts["owed"] = warm.owed(it, {run, *(one.run for one in journal.read_all(client))})
     if arguments["name"]:
         warm.lend(scope, arguments["name"], run)
+    stayed.remember(scope, time.time())
     answer.secrets.update(state.load(scope).get(warm.SECRETS) or {})
     since = time.strftime("%Y-%m-%d %H:%M", time.gmtime(it.get("since", 0)))
     answer.result(RESULT, "pass", expected="a provider that is up", observed=f"made {since} UTC")

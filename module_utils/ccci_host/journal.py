@@ -18,6 +18,7 @@ from .lock import TRIES, LockError, update_labels
 
 PREFIX = "ccci-run-"
 RUN, STATE = "ccci.run", "ccci.state"
+MAKER = "maker"  # in the scope of a warm dep: the run that makes it
 LIVE, KEPT, LEFTOVER, WARM = STATES = ("live", "kept", "leftover", "warm")
 
 
@@ -100,5 +101,9 @@ def delete(client: Client, run: str) -> None:
 
 
 def dead(journals: Iterable[Journal], alive: str) -> list[Journal]:
-    """Journals of runs that nobody plays any more, given the run that holds the lock and lives ("" for none). Pure."""
-    return [journal for journal in journals if journal.state not in (KEPT, WARM) and journal.run != alive]
+    """Journals of runs that nobody plays any more, given the run that holds the lock and lives ("" for none), and of
+    warm deps that nobody is making. Pure."""
+    return [
+        journal for journal in journals
+        if journal.state not in (KEPT, WARM) and alive not in (journal.run, journal.scope.get(MAKER, journal.run))
+    ]  # fmt: skip

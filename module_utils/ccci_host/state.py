@@ -13,11 +13,14 @@ PREPULLED = "prepulled"  # the images that were on the node before anything was 
 
 
 def load(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that was left so far; empty before the first `update`."""
+    """Everything that was left so far; empty before the first `update`. ValueError for a spoilt file."""
     try:
-        return dict(json.loads(_path(scope).read_text()))
+        found = json.loads(_path(scope).read_text())
     except FileNotFoundError:
         return {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{_path(scope)} holds no mapping")
+    return found
 
 
 def update(scope: Mapping[str, Any], **keys: Any) -> None:

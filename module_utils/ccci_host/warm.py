@@ -7,6 +7,7 @@ away afterwards. All of it happens under the lock of the run that works.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Any
 from . import engine, journal, preflight, state
 from .docker import Client, service_name
 from .docker_errors import DockerError
+from .inventory import Objects, without
 from .journal import WARM, Journal
 from .lock import TRIES, LockError
+from .processes import caller
 
 KEY, SECRETS = "warm", "secrets"  # of state.json: {digest, services, since, loans: {name: run}, shed: {by, replicas}}
 STOP_LIMIT = 30.0  # seconds for containers to end
@@ -27,15 +30,16 @@ Scope = Mapping[str, Any]
 def known(scope: Scope) -> dict[str, Any]:
     """What the node knows of a warm dep; empty when there is none, or nothing that could be read."""
     try:
-        return dict(state.load(scope).get(KEY) or {})
+        found = state.load(scope).get(KEY)
     except (OSError, ValueError):
         return {}
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def begin(client: Client, scope: Scope) -> None:
     """Before its first change to the node. Until `keep` its journal is that of any run, so that one that was broken off
     is taken away."""
-    journal.write(client, scope)
+    journal.write(client, {**scope, journal.MAKER: caller(scope)})
     Path(str(scope["node_dir"])).mkdir(mode=0o700, parents=True, exist_ok=True)
     engine.remember(scope)
     state.update(scope, **{KEY: {"digest": ""}})
@@ -46,6 +50,17 @@ def keep(client: Client, scope: Scope, digest: str) -> None:
     services = [service_name(service, scope["stack"]) for service in client.services(scope["stack"])]
     state.update(scope, **{KEY: {"digest": digest, "services": services, "since": time.time()}})
     journal.set_state(client, str(scope["run"]), WARM)
+
+
+def is_half_made(client: Client, scope: Scope, run: str) -> bool:
+    """Whether this run began to make it, and did not come to its end."""
+    found = journal.find(client, str(scope["run"]))
+    return found is not None and found.state != WARM and found.scope.get(journal.MAKER) == run
+
+
+def doubt(scope: Scope) -> None:
+    """It was up and answered, but did not do what it is there for: the next run makes it anew."""
+    state.update(scope, **{KEY: {**known(scope), "digest": ""}})
 
 
 def unusable(client: Client, scope: Scope, digest: str) -> str:
@@ -136,13 +151,21 @@ def restore_after(client: Client, run: str) -> list[str]:
     ]
 
 
-def restore_forgotten(client: Client, journals: Sequence[Journal], run: str) -> None:
-    """Starts again what was stopped for runs that are gone; `run` is the one that asks."""
-    runs = {run, *(one.run for one in journals)}
+def adopt(journals: Sequence[Journal], dead: Collection[str], run: str) -> None:
+    """What was stopped for runs that are gone stays so for `run`, whose teardown starts it again: the teardowns of the
+    dead, which come next, must not take the memory that `run` counts on."""
+    alive = {one.run for one in journals} - set(dead) | {run}
     for one in warm(journals):
-        stopped = known(one.scope).get("shed")
-        if stopped and stopped["by"] not in runs:
-            restore(client, one.scope)
+        it = known(one.scope)
+        stopped = it.get("shed")
+        if stopped and stopped["by"] not in alive:
+            state.update(one.scope, **{KEY: {**it, "shed": {**stopped, "by": run}}})
+
+
+def left_out(client: Client, *snapshots: Objects) -> list[Objects]:
+    """Snapshots of the node without warm deps, which a run may have made, stopped or started, and which stay."""
+    scopes = [one.scope for one in warm(journal.read_all(client))]
+    return [functools.reduce(without, scopes, snapshot) for snapshot in snapshots]
 
 
 def warm(journals: Iterable[Journal]) -> list[Journal]:

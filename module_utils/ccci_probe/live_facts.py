@@ -26,6 +26,27 @@ def verify(kind: str, facts: Mapping[str, Any], session: requests.Session) -> Se
     return poll(lambda: ask(facts, session), time.monotonic() + PATIENCE).seen
 
 
+def gone(kind: str, facts: Mapping[str, Any], session: requests.Session) -> Seen:
+    """After it was withdrawn: whether the provider does not know it any more. A kind that cannot be asked passes."""
+    if kind not in _ASKED:
+        return Seen("pass", f"withdrawn; nobody can ask whether a {kind} is gone")
+    return poll(lambda: _is_gone(kind, facts, session), time.monotonic() + PATIENCE).seen
+
+
+def _is_gone(kind: str, facts: Mapping[str, Any], session: requests.Session) -> Seen:
+    if kind == "sso":
+        check, refusals = HttpCheck("discovery", discovery_url(facts["issuer"])), (404, 410)
+    else:
+        headers = {"Authorization": f"token {facts['admin']['token']}"}
+        check, refusals = HttpCheck("user", f"{facts['url'].rstrip('/')}/api/v1/user", headers=headers), (401, 403)
+    reply = _asked(session, check)
+    if isinstance(reply, Seen):
+        return reply
+    if reply.status in refusals:
+        return Seen("pass", f"{check.url} answers {reply.told()}: it is gone")
+    return Seen("fail", f"{check.url} answers {reply.told()}: it is still there", final=True)
+
+
 def discovery_url(issuer: str) -> str:
     """OpenID Connect Discovery, section 4: the path follows the issuer, whose last slash is left out."""
     return issuer.rstrip("/") + WELL_KNOWN

@@ -77,6 +77,7 @@ class ActionModule(ActionBase):
             "provider": {
                 **{name: arguments[name] for name in ("kind", "file")},
                 "state": WITHDRAWN if withdraw else PROVIDED,
+                "own": own,
                 "wants": {**arguments["wants"], "name": withdraw or own},
             },
         }  # fmt: skip

@@ -51,10 +51,13 @@ def cool(recipe: str, inventory_name: str | None, node: str | None, output: str)
     settings = load_settings(inventory_name, {"node": node})
     name = inventory.chosen(settings.inventory, settings.node).name
     used = recipe in warm.kept(name)
-    warm.forget(name, recipe)  # before: a run that is planned now must not borrow what is about to go
     try:
-        return cleaning.clean(inventory_name, name, warm.run_of(recipe), False, output)
+        code = cleaning.clean(inventory_name, name, warm.run_of(recipe), False, output)
+        if code == PASS:
+            warm.forget(name, recipe)
+        return code
     except UsageError as error:
+        warm.forget(name, recipe)
         if used:  # somebody took it away on the node itself
             sys.stderr.write(f"{recipe} was not on {name} any more.\n")
             return PASS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,42 @@ def test_one_that_is_broken_is_made_anew(warm: Player, node: Node, folder: Path)
     assert (played.code, converged["outcome"], converged["service"]) == (3, "error", "db-app"), played.err
     assert any("other settings" in note for note in played.json["notes"])
     assert services(node) == [], "what was not made to its end is taken away"
+
+
+def test_two_deps_may_borrow_the_same_one(warm: Player, node: Node, folder: Path):
+    recipe = folder / "custom-html" / "recipe.yml"
+    other = "deps:\n  - {recipe: notes, as: other, kind: postgres, wants: {database: others}}\n"
+    recipe.write_text(recipe.read_text().replace("deps:\n", other))
+    there = node.objects()
+    played = warm.play("custom-html", "--tags", "install")
+    assert played.code == 0, played.err
+    for key in ("db", "other"):
+        assert played.assertion(f"teardown.{key}.withdrawn")["outcome"] == "pass"
+    assert node.objects() == there
+
+
+def test_one_that_crashes_while_it_is_lent_is_told(warm: Player, node: Node):
+    (app, _) = services(node)
+    command = killing.play(warm)
+    provided = {"type": "result", "id": "install.db.provided"}
+    killing.wait_for(lambda: any(provided.items() <= event.items() for event in command.events()), 240, "it is lent")
+    node.run(f"for try in 1 2 3; do docker kill $(docker ps -q -f name={app}); sleep 8; done", limit=90)
+    played = command.end(300)
+    stayed = played.assertion("teardown.db.stayed_up")
+    assert (played.code, stayed["outcome"], stayed["service"]) == (3, "error", "db-app"), played.err
+    assert (played.run_dir / "logs" / "db-app.log").stat().st_size > 0
+
+
+def test_a_signal_while_it_is_being_made_leaves_nothing(player: Player, node: Node, folder: Path):
+    mine = Player(player.inventory, player.runs, {"CCCI_RECIPE_TESTS_DIR": str(folder)})
+    before = node.objects()
+    command = killing.Command(mine, "deps", "warm", "notes", "--yes", "--format", "json")
+    deployed = {"type": "result", "id": "install.provider.deploy"}
+    killing.wait_for(lambda: any(deployed.items() <= event.items() for event in command.events()), 240, "it is there")
+    command.process.send_signal(signal.SIGINT)
+    ended = command.end(200)
+    assert ended.code == 130, ended.err
+    assert node.objects() == before
 
 
 def test_what_a_dead_run_had_made_goes_with_the_next_one(warm: Player, node: Node):

@@ -91,7 +91,8 @@ def _warm(dep: DepMaterials, name: str | None) -> dict[str, Any] | None:
         return None
     recipe = dep.needed.settings
     made_from = [dep.head.commit, dep.domain, dict(dep.env.known), recipe.compose_files and list(recipe.compose_files),
-                 {name: dict(how) for name, how in recipe.secrets.items()}, dep.overlay]  # fmt: skip
+                 {name: dict(how) for name, how in recipe.secrets.items()}, dep.overlay,
+                 dict(dep.hook_texts)]  # fmt: skip
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     return {"digest": digest, "name": name, "memory": recipe.memory}
 
@@ -133,7 +134,8 @@ def inside(materials: Materials) -> dict[str, Any] | None:
     """How apps reach each other by their public names where no DNS and no public authority knows them."""
     if not materials.deps or materials.settings.platform != EMBEDDED:
         return None
-    return {"hosts": [*(dep.domain for dep in materials.deps), materials.domain], "ca": NODE_CA}
+    hosts = dict.fromkeys([*(dep.domain for dep in materials.deps), materials.domain])  # two may share a warm dep
+    return {"hosts": list(hosts), "ca": NODE_CA}
 
 
 def login(materials: Materials) -> dict[str, Any] | None:

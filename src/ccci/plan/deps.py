@@ -5,6 +5,7 @@ Only the folders of recipe_tests are read here: nothing is fetched, so that `ccc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from ccci.schemas import facts
 from ccci.source.versions import nearest
 
 PROVIDES = "provides"
+_WITHDRAW = re.compile(r"^def withdraw\(", re.MULTILINE)
 ALONE = "provider"  # the key of one that is kept warm, in the plan that sees to it
 
 
@@ -59,6 +61,12 @@ def alone(recipe: str) -> Needed:
     dep = Dep(recipe, ALONE, kinds[0])
     folder = _folder(dep, recipe)
     settings = load_recipe_settings(folder)
+    for file in sorted((folder / PROVIDES).glob("*.py")):
+        if not _WITHDRAW.search(file.read_text(encoding="utf-8", errors="replace")):
+            raise UsageError(
+                f"{recipe} cannot be kept warm, because it never takes away what it makes for a run",
+                expected="a function withdraw(app, wants)", observed=f"{file} has none",
+            )  # fmt: skip
     needs = [each.recipe for each in settings.deps if not each.for_tests]
     if needs:
         raise UsageError(f"{recipe} cannot be kept warm, because it needs {', '.join(needs)} itself")

@@ -138,10 +138,11 @@ _OF_DEP = (
     Expected("install.health", OPERATION, "{}: the app answers its health check", _EVERY_LATER),
     Expected("install.ready", OPERATION, "{}: the ready probes hold", _EVERY_LATER),
     Expected("install.provided", OPERATION, "{}: it provides what the recipe needs", _EVERY_LATER),
+    Expected("teardown.stayed_up", ASSERTION, "{}: every service stayed up while it was lent"),
     Expected("teardown.withdrawn", ASSERTION, "{}: what it made for the run is gone"),
 )
-_OF_WARM = ("prepare.warm", "install.health", "install.ready", "install.provided", "teardown.withdrawn")
-_OF_WARM_ALONE = ("prepare.warm", "teardown.withdrawn")
+_OF_WARM_ALONE = ("prepare.warm", "teardown.stayed_up", "teardown.withdrawn")
+_OF_WARM = (*_OF_WARM_ALONE, "install.health", "install.ready", "install.provided")
 _DEPLOYED_FIRST = ("install.pre_install", "install.deploy")  # of all deps of a level, before the level is judged
 _AFTER_LEVEL_0 = "prepare.images_pulled"  # pulled while the first deps boot
 # The id of a hook is <tier>.<hook>.
@@ -190,7 +191,8 @@ def _with_deps(shape: Shape) -> list[Expected]:
 
 def of_dep(dep: DepShape) -> list[Expected]:
     """The ids of one dep: `install.sso.deploy`."""
-    optional = {"install.pre_install": dep.pre_install, "install.ready": dep.ready, "teardown.withdrawn": dep.lent}
+    optional = {"install.pre_install": dep.pre_install, "install.ready": dep.ready, "teardown.withdrawn": dep.lent,
+                "teardown.stayed_up": dep.lent}  # fmt: skip
     here = {item.id: item.id in _OF_WARM if dep.warm else item.id not in _OF_WARM_ALONE for item in _OF_DEP}
     return [
         Expected(_with_key(item.id, dep.key), item.kind, item.title.format(dep.told), item.also_for, dep.key)

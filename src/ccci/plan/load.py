@@ -61,7 +61,7 @@ class Side:
 @dataclass(frozen=True)
 class DepMaterials:
     """What decides the entry of one dep in plan.deps. Its newest published version is what is deployed. `overlay` is
-    the text of its compose.ccci.yml; `warm`: it is borrowed."""
+    the text of its compose.ccci.yml, `hook_texts` are those of its hooks; `warm`: it is borrowed."""
 
     needed: Needed
     mirror: Mirror
@@ -73,6 +73,7 @@ class DepMaterials:
     env: Env
     hooks: Mapping[str, str]
     overlay: str | None
+    hook_texts: Mapping[str, str]
     warm: bool
 
 
@@ -235,7 +236,8 @@ def _deps(
         hooks = discover_hooks(one.tests_dir, also=_marker_files(recipe))
         file = one.tests_dir / OVERLAY
         overlay = file.read_text(encoding="utf-8") if file.is_file() else None
-        yield DepMaterials(one, mirror, head, domain, stack, side, renderer, both, hooks, overlay, is_warm)
+        texts = {name: Path(path).read_text(encoding="utf-8", errors="replace") for name, path in hooks.items()}
+        yield DepMaterials(one, mirror, head, domain, stack, side, renderer, both, hooks, overlay, texts, is_warm)
 
 
 def _dep_mirror(needed: Needed, settings: Settings) -> Mirror:

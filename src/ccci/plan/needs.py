@@ -17,21 +17,27 @@ from ccci.source.versions import nearest
 
 FIXTURE = "deps"
 _COMMENT = re.compile(r"#\s*needs:\s*(.*?)\s*$")
-_IN_TASKS = re.compile(r"\bccci_deps\b|\bfacts_of\s*:\s*['\"]?(\w*)")
+# As a key of YAML, quoted or not, and in the short form `module: facts_of=sso`. Tasks from elsewhere may say it, too.
+_IN_TASKS = re.compile(r"\bccci_deps\b|\bfacts_of['\"]?\s*[:=]\s*['\"]?(\w*)")
+_ELSEWHERE = re.compile(r"\b(?:include|import)_(?:tasks|role)\b")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
 class Uses:
-    """`names` are those that the text says; `all`: it asks for deps without saying which. `line`: where it says so."""
+    """`names` are those that the text says; `all`: it asks for deps without saying which. `line`: where it says so.
+    `maybe`: what it takes from elsewhere is not read; so it needs what there is."""
 
     names: tuple[str, ...] = ()
     all: bool = False
     line: int = 1
+    maybe: bool = False
 
 
 def needs(uses: Uses, deps: Sequence[str], path: str) -> tuple[str, ...]:
     """The deps in question, out of those of the recipe. UsageError, with file and line, for one that is not there."""
+    if uses.maybe:
+        return tuple(deps)
     place = f"{path}:{uses.line}"
     if (uses.all or uses.names) and not deps:
         raise UsageError(f"{place} needs deps, but recipe.yml names none", next_step="Add them under `deps:`")
@@ -60,6 +66,8 @@ def of_tasks(text: str) -> Uses:
     names = [match[1] or "" for match in found]
     line = text.count("\n", 0, found[0].start()) + 1 if found else 1
     # `ccci_deps` is the plan's whole list, and a name that a template gives could be any dep's.
+    if not found and (elsewhere := _ELSEWHERE.search(text)):
+        return Uses((), True, text.count("\n", 0, elsewhere.start()) + 1, maybe=True)
     return Uses(() if "" in names else tuple(dict.fromkeys(names)), bool(found), line)
 
 
@@ -67,7 +75,8 @@ def together(*several: Uses) -> Uses:
     there = [uses for uses in several if uses.all or uses.names]
     vague = any(uses.all and not uses.names for uses in there)
     names = () if vague else tuple(dict.fromkeys(name for uses in there for name in uses.names))
-    return Uses(names, bool(there), there[0].line if there else 1)
+    only_maybe = bool(there) and all(uses.maybe for uses in there)
+    return Uses(names, bool(there), there[0].line if there else 1, only_maybe)
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,8 @@ def _asked(function: Function) -> Iterator[str]:
     yield from (one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs))
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and _last(node.func) == "getfixturevalue":
-            yield from filter(None, map(_text, node.args))
+            # A name that is only known when it runs could be any.
+            yield from (_text(argument) or FIXTURE for argument in node.args)
 
 
 def _marked(decorators: Iterable[ast.expr]) -> Iterator[str]:

@@ -219,6 +219,12 @@ def _coverage_gaps(plan: dict[str, Any], tiers: Sequence[Tier], wanted: Sequence
     marker = plan.get("marker") or {}
     if marker.get("kind") == "none":
         gaps.append(f"no marker, so nothing shows that data survives: {marker.get('reason', 'no reason given')}")
+    if "custom" in wanted:
+        proved = {str((plan.get("login") or {}).get("through"))}
+        proved |= {str(key) for test in plan.get("tests") or () for key in test.get("needs") or ()}
+        mine = [str(dep["key"]) for dep in plan.get("deps") or () if dep.get("parent", "app") == "app"]
+        gaps += [f"no test and no login needs the dep {key}, so nothing shows that it is used" for key in mine
+                 if key not in proved]  # fmt: skip
     gaps += [f"not run: untrusted: {test}" for test in plan.get("untrusted_tests") or ()]
     return gaps
 

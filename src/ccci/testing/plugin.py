@@ -24,6 +24,7 @@ OUR_IDS = ("browser-transient",)
 RETRIES = 20  # lines
 _NO_REASON = ("", "unconditional skip", "skipped")
 RECORDER = "ccci-recorder"
+FIXTURE = "deps"
 _pages_key = pytest.StashKey[Pages]()
 
 
@@ -92,9 +93,12 @@ class Recorder:
         self._prefixes = {Path(test["path"]).resolve(): test["id"].rpartition(".")[0] for test in context.tests}
         self._began: dict[str, float] = {}
         self._worst: dict[str, dict[str, Any]] = {}
+        self._asks_for_deps: set[str] = set()
         self.journal: list[str] = []  # retries of the test that is running
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        # Pytest knows better than our reading of the text, however a fixture was made.
+        self._asks_for_deps = {item.nodeid for item in session.items if FIXTURE in getattr(item, "fixturenames", ())}
         self._write({"discovered": [self._id(item.nodeid) for item in session.items]})
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -149,6 +153,7 @@ class Recorder:
         named = {name: value for name, value in getattr(report, "ccci_failure", {}).items() if isinstance(value, str)}
         if outcome == "fail" and named.get("failure_id") in OUR_IDS:
             outcome = "error"
+        unproved = {"failure_id": "skip-goes-green"} if report.nodeid in self._asks_for_deps else {}
         console = getattr(report, "ccci_console", "")
         retries = "\n".join(self.journal[-RETRIES:])
         texts = [
@@ -158,9 +163,10 @@ class Recorder:
         kept = "\n".join(text for text in texts if text)[-EVIDENCE_LIMIT:]
         fields = {"expected": "the test passes" if outcome in ("fail", "error") else None, "observed": observed}
         check = report.nodeid.partition("[")[2].rstrip("]") or None
+        named = {"pass": {}, "skip": unproved}.get(outcome, named)
         return {
             "id": self._id(report.nodeid), "outcome": outcome, "check": check, "evidence": kept or None, **fields,
-            "artefacts": getattr(report, "ccci_artefacts", []), **(named if outcome in ("fail", "error") else {}),
+            "artefacts": getattr(report, "ccci_artefacts", []), **named,
         }  # fmt: skip
 
     def _write(self, line: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from ccci.schemas import facts as kinds
 from ccci.testing.app import App
 from ccci.testing.context import Context, load, write_line
+from ccci.testing.deps import DEPS_FILE
 from ccci_probe import live_facts
 from ccci_probe.connection import session
 from ccci_probe.polling import short
@@ -48,17 +49,30 @@ def told(context: Context, journal: list[str]) -> dict[str, Any]:
     if function is None:
         return {"observed": f"{file.name} has no function {name}(app, wants)", "failure_id": NOT_PROVIDED}
     given = function(Provider(context, journal), wants)
+    client = session(context.ingress_address or None, context.ca_file or None)
     if name == "withdraw":
-        return {"observed": "withdrawn", "facts": {}}
+        return _withdrawn(context, kind, wants, client)
     write_line(context, {"hidden": kinds.secrets(kind, given) if isinstance(given, Mapping) else {}})
     wrong = kinds.problems(kind, given)
     if wrong:
         return {"observed": f"the facts are no {kind}: {'; '.join(wrong)}", "failure_id": WRONG_FACTS}
-    client = session(context.ingress_address or None, context.ca_file or None)
     seen = live_facts.verify(kind, given, client)
     if seen.outcome != "pass":
         return {"observed": seen.observed, "evidence": seen.evidence, "failure_id": seen.failure_id or NOT_PROVIDED}
     return {"observed": seen.observed, "evidence": seen.evidence, "facts": given}
+
+
+def _withdrawn(context: Context, kind: str, wants: Mapping[str, Any], client: Any) -> dict[str, Any]:
+    """What was made for another run left no facts here: then the provider's word is all there is."""
+    path = Path(context.run_dir) / DEPS_FILE
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    facts = known.get(context.dep) if wants["name"] == context.provider.get("own") else None
+    if facts is None:
+        return {"observed": f"{wants['name']} is withdrawn", "facts": {}}
+    seen = live_facts.gone(kind, facts, client)
+    if seen.outcome != "pass":
+        return {"observed": seen.observed, "evidence": seen.evidence, "failure_id": seen.failure_id}
+    return {"observed": seen.observed, "facts": {}}
 
 
 def main(context: Context) -> None:

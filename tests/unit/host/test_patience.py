@@ -33,7 +33,8 @@ class Module:
     check_mode = False
 
     def __init__(self, **params: Any) -> None:
-        filled = {"cursor": {}, "expired": False, "slice_seconds": 0, "gone": [], "holder": {}, "keep_if_red": False}
+        filled = {"cursor": {}, "expired": False, "slice_seconds": 0, "gone": [], "holder": {}, "keep_if_red": False,
+                  "half_made_by": ""}  # fmt: skip
         self.params = {**filled, **params}
 
     def exit_json(self, **answer: Any) -> None:

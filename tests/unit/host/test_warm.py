@@ -127,11 +127,41 @@ def test_what_was_stopped_for_a_run_is_started_after_it_and_for_one_that_is_gone
     assert warm.shed(docker, two, "run-b")
     assert warm.restore_after(docker, "run-a") == ["one"]
     assert docker.table == {"one_app": 1, "two_app": 0}
-    alive = journal.Journal("j", 1, "run-b", "live", {})
-    warm.restore_forgotten(docker, [*journals, alive], "run-c")
-    assert docker.table == {"one_app": 1, "two_app": 0}, "run-b still needs the memory"
-    warm.restore_forgotten(docker, journals, "run-c")
+    second = journal.Journal("j", 1, "run-b", "live", {})
+    warm.adopt([*journals, second], [], "run-c")
+    assert warm.known(two)["shed"]["by"] == "run-b", "it lives, and needs the memory"
+    warm.adopt([*journals, second], ["run-b"], "run-c")
+    assert warm.restore_after(docker, "run-b") == [], "run-c counts on the memory"
+    assert docker.table == {"one_app": 1, "two_app": 0}
+    assert warm.restore_after(docker, "run-c") == ["two"]
     assert docker.table == {"one_app": 1, "two_app": 1}
+
+
+def test_one_that_is_being_made_is_dead_only_with_its_maker(made, monkeypatch) -> None:
+    scope = made("idp")
+    half = journal.Journal("i", 1, "warm-idp", "live", {**scope, "maker": "run-a"})
+    assert journal.dead([half], alive="run-a") == []
+    assert journal.dead([half], alive="run-b") == [half]
+    assert journal.dead([half], alive="") == [half]
+    monkeypatch.setattr(journal, "find", lambda *_: half)
+    assert warm.is_half_made(None, scope, "run-a")
+    assert not warm.is_half_made(None, scope, "run-b")
+    monkeypatch.setattr(journal, "find", lambda *_: journal.Journal("i", 1, "warm-idp", "warm", half.scope))
+    assert not warm.is_half_made(None, scope, "run-a")
+
+
+def test_one_that_is_doubted_is_made_anew(made, monkeypatch) -> None:
+    scope = made("idp")
+    monkeypatch.setattr(journal, "find", lambda *_: journal.Journal("i", 1, "warm-idp", "warm", scope))
+    warm.doubt(scope)
+    assert "other settings" in warm.unusable(Docker({"idp_app": 1}), scope, "one")
+
+
+def test_a_note_that_is_no_mapping_stops_nobody(made) -> None:
+    scope = made("idp")
+    for text in ("null", "[]", '{"warm": 3}'):
+        (Path(scope["node_dir"]) / state.STATE_FILE).write_text(text)
+        assert warm.known(scope) == {}
 
 
 def test_a_service_that_is_gone_is_not_started(made) -> None:

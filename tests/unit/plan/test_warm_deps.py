@@ -39,7 +39,10 @@ def test_a_warm_dep_belongs_to_no_run(world, others, node):
     assert plan["scope"]["deploys"] == 1
     assert (plan["resources"]["memory"], dep["warm"]["memory"]) == (2 * 2**30, 2**30)
     told = [name for name in ids(plan) if ".sso." in name]
-    assert told == ["prepare.sso.warm", "install.sso.health", "install.sso.provided", "teardown.sso.withdrawn"]
+    assert told == [
+        "prepare.sso.warm", "install.sso.health", "install.sso.provided", "teardown.sso.stayed_up",
+        "teardown.sso.withdrawn",
+    ]  # fmt: skip
     assert ids(plan).index("teardown.sso.withdrawn") < ids(plan).index("teardown.removed")
 
 
@@ -50,8 +53,20 @@ def test_it_is_the_same_for_every_run_until_what_it_is_made_from_changes(world, 
     assert first["warm"]["name"] != second["warm"]["name"]
     others.write("idp", "compose.ccci.yml", "services: {app: {environment: {MORE: memory}}}\n")
     overlaid = world.plan()["deps"][0]["warm"]["digest"]
+    others.write("idp", "hooks/pre_install.yml", "- ansible.builtin.debug:\n")
+    hooked = world.plan()["deps"][0]["warm"]["digest"]
     others.write("idp", "recipe.yml", "env: {LEVEL: debug}\n")
-    assert len({first["warm"]["digest"], overlaid, world.plan()["deps"][0]["warm"]["digest"]}) == 3
+    assert len({first["warm"]["digest"], overlaid, hooked, world.plan()["deps"][0]["warm"]["digest"]}) == 4
+
+
+def test_two_that_are_the_same_warm_one_are_named_once_inside(world, others, node):
+    wants = WANTS.replace("callback", "other")
+    world.write(
+        "recipe.yml", f"deps:\n- {{recipe: idp, as: sso, {WANTS}}}\n- {{recipe: idp, as: two, kind: sso, {wants}}}\n"
+    )
+    plan = world.plan()
+    assert len({dep["warm"]["name"] for dep in plan["deps"]}) == 2
+    assert plan["inside"] is None or len(plan["inside"]["hosts"]) == len(set(plan["inside"]["hosts"])) == 2
 
 
 def test_its_settings_cannot_know_the_run(world, others, node):
