@@ -64,6 +64,9 @@ def test_the_head_of_a_file_says_it_for_all_of_its_tests():
         ("- m: {facts_of: '{{ x }}'}\n", ("sso", "git")),
         ("- m: {url: '{{ ccci_deps | length }}'}\n", ("sso", "git")),
         ("- m: {url: '{{ my_ccci_deps }}'}\n", ()),
+        ('- m: {"facts_of": git}\n', ("git",)),
+        ("- ccci_assert_oidc: facts_of=sso\n", ("sso",)),
+        ("- ansible.builtin.include_tasks: ../shared.yml\n", ("sso", "git")),
     ],
 )
 def test_task_files(text, found):
@@ -77,3 +80,8 @@ def test_a_dep_that_is_not_there_is_told_with_its_place():
     assert "sso" in caught.value.expected
     with pytest.raises(UsageError, match="names none"):
         needs(test.uses, [], test.path)
+
+
+def test_tasks_from_elsewhere_need_nothing_where_there_is_nothing():
+    (test,) = discovered("demo", {"/t/x.yml": "- ansible.builtin.include_tasks: ../shared.yml\n"})
+    assert needs(test.uses, [], test.path) == ()

@@ -102,6 +102,16 @@ def test_the_plan_that_sees_to_it(world, others):
     assert not [name for name in ids(plan) if name.endswith((".withdrawn", ".deploy", ".provided"))]
 
 
+def test_a_provider_that_takes_nothing_away_cannot_be_kept_warm(world, others):
+    others.write("idp", "provides/sso.py", "def provide(app, wants):\n    return {}\n")
+    request = Request("idp", tags=("prepare",), keep_warm=True)
+    with pytest.raises(UsageError, match="never takes away") as refused:
+        load(request, world.settings())
+    assert "sso.py has none" in str(refused.value)
+    others.write("idp", "provides/sso.py", "def provide(app, wants): ...\ndef withdraw(app, wants): ...\n")
+    assert load(request, world.settings()).deps[0].warm
+
+
 def test_what_cannot_be_kept_warm(world, others):
     others.recipe("db", provides=("postgres",))
     others.write("idp", "recipe.yml", "deps: [{recipe: db, as: db, kind: postgres}]\n")

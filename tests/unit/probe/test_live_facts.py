@@ -41,3 +41,24 @@ def test_an_outage_of_the_provider_is_waited_for(site: Site) -> None:
 def test_what_cannot_be_asked_is_said(site: Site) -> None:
     seen = verify("smtp", {"host": "mail", "port": 25, "from": "a@b"}, site)
     assert (seen.outcome, seen.observed) == ("pass", "facts of a smtp, which nobody was asked about")
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "status", "outcome"),
+    [
+        ("sso", "/realms/x/.well-known/openid-configuration", 404, "pass"),
+        ("sso", "/realms/x/.well-known/openid-configuration", 200, "fail"),
+        ("forge", "/api/v1/user", 401, "pass"),
+        ("forge", "/api/v1/user", 200, "fail"),
+    ],
+)
+def test_what_was_withdrawn_is_not_known_any_more(site: Site, kind: str, path: str, status: int, outcome: str) -> None:
+    site.answers[path] = (status, JSON, b"{}")
+    facts = {"issuer": site.url("/realms/x"), "url": site.url("/"), "admin": {"username": "ada", "token": "abcdefgh"}}
+    seen = live_facts.gone(kind, facts, session("127.0.0.1", site.ca_file))
+    assert (seen.outcome, "still there" in seen.observed) == (outcome, outcome == "fail")
+
+
+def test_a_kind_that_cannot_be_asked_takes_the_provider_at_its_word(site: Site) -> None:
+    seen = live_facts.gone("postgres", {}, session("127.0.0.1", site.ca_file))
+    assert (seen.outcome, "nobody can ask" in seen.observed) == ("pass", True)

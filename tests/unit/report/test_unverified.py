@@ -160,6 +160,12 @@ WAYS = {
             pytest.skip('x')
             request.getfixturevalue('deps')
     """,
+    "getfixturevalue of whatever": """
+        import pytest
+        def test_it(request):
+            pytest.skip('x')
+            request.getfixturevalue(NAME)
+    """,
     "unittest": "import unittest\ndef test_it(deps):\n    raise unittest.SkipTest('x')\n",
     "xfail": "import pytest\n@pytest.mark.xfail(reason='a bug')\ndef test_it(deps):\n    assert False\n",
     "xfail without a run": "import pytest\n@pytest.mark.xfail(run=False, reason='x')\ndef test_it(deps):\n    pass\n",
@@ -185,15 +191,50 @@ DESELECTS = "def pytest_collection_modifyitems(config, items):\n    items[:] = [
 SKIPS = "import pytest\n@pytest.fixture\ndef session(deps):\n    pytest.skip('x')\n"
 
 
-def judged_after(folder: Path, text: str, conftest: str = "") -> Any:
-    """The result of a run whose custom tier is this test file, played by a real pytest."""
+# Ways in which the text alone does not tell that a dep is needed; pytest knows.
+HIDDEN = {
+    "a fixture by another name": """
+        from pytest import fixture as made, skip
+        @made
+        def session(deps):
+            skip('no session')
+        def test_it(session):
+            pass
+    """,
+    "a fixture that was called": """
+        import pytest
+        def _session(deps):
+            pytest.skip('no session')
+        session = pytest.fixture(_session)
+        def test_it(session):
+            pass
+    """,
+    "usefixtures in a variable": """
+        import pytest
+        mark = pytest.mark.usefixtures('deps')
+        @mark
+        def test_it():
+            pytest.skip('x')
+    """,
+    "an annotated mark of the file": """
+        import pytest
+        pytestmark: list = [pytest.mark.usefixtures('deps')]
+        def test_it():
+            pytest.skip('x')
+    """,
+}
+
+
+def judged_after(folder: Path, text: str, conftest: str = "", in_text: bool = True) -> Any:
+    """The result of a run whose custom tier is this test file, played by a real pytest. `in_text`: whether its text
+    tells the planner that it needs a dep."""
     files = {str(folder / "test_it.py"): textwrap.dedent(text)}
     files |= {str(folder / "conftest.py"): conftest} if conftest else {}
     for path, content in files.items():
         Path(path).write_text(content)
     (test,) = tests_discovery.tests_of("custom-html", files)
     needed = list(needs(test.uses, ["sso"], test.path))
-    assert needed == ["sso"], "the plan knows that the test needs the dep"
+    assert needed == (["sso"] if in_text else [])
     made = plan(tests=[{"id": test.id, "needs": needed}])
     made["expected"] = [item for item in made["expected"] if item["tier"] != "custom"]
     made["expected"].insert(-4, {"id": test.id, "tier": "custom", "kind": "assertion", "title": test.id})
@@ -215,6 +256,13 @@ def test_no_skip_of_a_test_that_needs_a_dep_goes_green(tmp_path, way):
     assert found.verdict != "pass"
     assert found.exit_code in (1, 3)
     assert {tier.tier: tier.verdict for tier in found.tiers}["install"] == "pass", "others keep their verdicts"
+
+
+@pytest.mark.parametrize("way", HIDDEN)
+def test_pytest_sees_what_the_text_does_not_tell(tmp_path, way):
+    found = judged_after(tmp_path, HIDDEN[way], in_text=False)
+    assert (found.verdict, found.exit_code) == ("error", 3), way
+    assert "SSO UNVERIFIED" in str(found.cause)
 
 
 def test_the_same_test_is_green_when_it_runs(tmp_path):
