@@ -17,7 +17,7 @@ platform: venv  ## this machine as an embedded node (Docker, swarm, registry, Tr
 
 test: venv  ## everything that is tested; sets up what it needs, in containers of its own
 	./ccci bootstrap -i nested --yes
-	$(PY)/pytest tests -n 4 -m 'not docker and not nested and not recipes'
+	$(PY)/pytest tests -n 4 --dist loadfile -m 'not docker and not nested and not recipes'
 	$(PY)/pytest tests -m nested
 
 test-recipes: venv  ## plays the recipes with databases, deps and logins (half an hour; CCCI_RECIPES_INVENTORY: on another node)
@@ -30,7 +30,7 @@ faults: venv  ## causes every failure of docs/failures.md for real, and times wh
 	$(PY)/python tests/faults/suite.py $(FAULTS)
 
 unit: venv  ## what needs no Docker (about three minutes)
-	$(PY)/pytest tests -n 4 -m 'not docker and not nested and not recipes'
+	$(PY)/pytest tests -n 4 --dist loadfile -m 'not docker and not nested and not recipes'
 
 lint: venv  ## ruff, mypy, yamllint, ansible-lint
 	$(PY)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ class Scratch:
 
     def __init__(self, folder: Path, inventory: Path) -> None:
         self.folder, self.inventory = folder, inventory
-        self.run_dir = folder / "20260101-000000-demo-abcdef"
+        # A name of its own: processes are ended by it, also those of a test that runs beside this one.
+        self.run_dir = folder / f"20260101-000000-demo-{secrets.token_hex(3)}"
         self.run_dir.mkdir()
         self.plan: dict[str, Any] = {"run": {"id": self.run_dir.name, "dir": str(self.run_dir), "tags": ["all"]}}
         (self.run_dir / "plan.json").write_text(json.dumps(self.plan))
