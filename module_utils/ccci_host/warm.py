@@ -70,7 +70,9 @@ def unusable(client: Client, scope: Scope, digest: str) -> str:
         return "there was none"
     if found.state != WARM or not it:
         return "the last one was not made to its end"
-    if it.get("digest") != digest:
+    if not it.get("digest"):
+        return "the last run that borrowed it did not get what it provides"
+    if it["digest"] != digest:
         return "it was made from other settings, or another version"
     there = [service_name(service, scope["stack"]) for service in client.services(scope["stack"])]
     gone = sorted(set(it.get("services") or []) - set(there))

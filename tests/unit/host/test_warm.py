@@ -154,7 +154,7 @@ def test_one_that_is_doubted_is_made_anew(made, monkeypatch) -> None:
     scope = made("idp")
     monkeypatch.setattr(journal, "find", lambda *_: journal.Journal("i", 1, "warm-idp", "warm", scope))
     warm.doubt(scope)
-    assert "other settings" in warm.unusable(Docker({"idp_app": 1}), scope, "one")
+    assert "did not get what it provides" in warm.unusable(Docker({"idp_app": 1}), scope, "one")
 
 
 def test_a_note_that_is_no_mapping_stops_nobody(made) -> None:
