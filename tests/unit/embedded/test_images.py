@@ -151,6 +151,18 @@ def test_a_wheel_gives_its_programs(images: ModuleType, tmp_path: Path) -> None:
     assert (context / "tool").stat().st_mode & 0o111
 
 
+def test_a_wheel_gives_its_packages_as_they_are(images: ModuleType, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "some_node-1.0-py3-none-any.whl", "w") as wheel:
+        for name, mode in (("some_node/bin/node", 0o755), ("some_node/include/node.h", 0o644)):
+            member = zipfile.ZipInfo(name)
+            member.external_attr = mode << 16
+            wheel.writestr(member, name)
+    images.unpack_wheel("some-node==1.0", tmp_path, tmp_path / "context")
+    node, header = (tmp_path / "context" / "some_node" / name for name in ("bin/node", "include/node.h"))
+    assert (node.read_text(), node.stat().st_mode & 0o777) == ("some_node/bin/node", 0o755)
+    assert header.stat().st_mode & 0o777 == 0o644
+
+
 def test_a_missing_wheel_is_named(images: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"some-tool==1\.0: no wheel in"):
         images.unpack_wheel("some-tool==1.0", tmp_path, tmp_path)
