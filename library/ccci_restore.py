@@ -38,13 +38,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ccci:
-  description: The results C(restore.mutated) and C(restore.run).
+  description: The results C(restore.mutated), unless the marker is of kind V(api), and C(restore.run); the
+    fact C(lost), the failure id of a marker that is not back.
   returned: always
   type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host import lock, restore
+from ansible.module_utils.ccci_host import lock, restore, state
 from ansible.module_utils.ccci_host.abra_call import AbraError
 from ansible.module_utils.ccci_host.answer import Answer, guarded
 from ansible.module_utils.ccci_host.docker import Client
@@ -69,6 +70,7 @@ def main() -> None:
             restore.restore(client, given["scope"], given["marker"], given["limit"], answer)
         except (AbraError, Misplaced) as error:
             answer.result("restore.run", "error", expected="abra restores the newest snapshot", observed=str(error))
+        answer.facts["lost"] = restore.lost_why(state.load(given["scope"]), given["marker"])
         answer.leave(module, operation=OPERATIONS, changed=True)
 
     guarded(module, work, id="restore.run")

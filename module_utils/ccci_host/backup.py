@@ -44,7 +44,7 @@ def back_up(
 ) -> None:  # fmt: skip
     """The results backup.marker_present, .survey, .snapshot and .paths, as far as it got. `limit` in seconds."""
     stack, deadline = str(scope["stack"]), time.monotonic() + limit
-    if settings.get("kind") != "none":
+    if settings.get("kind") not in ("none", "api"):  # one of kind api is looked for by its own means, before
         with answer.waiting("docker"):
             _marker_present(client, scope, settings, answer)
     services = client.services(stack)

@@ -38,7 +38,9 @@ def run(files: Sequence[str], context: Mapping[str, Any], limit: float) -> Run:
             "-c", str(Path(folder) / "pytest.ini"), "--rootdir", root, "--import-mode=importlib",
             "--basetemp", str(Path(folder) / "tmp"), *files,
         ]  # fmt: skip
-        more, made = {"CCCI_TEST_CONTEXT": str(context_file)}, Run()
+        # What tests and marker.py share lies beside the folder tests/.
+        beside = os.pathsep.join(sorted({str(Path(file).parent.parent) for file in files}))
+        more, made = {"CCCI_TEST_CONTEXT": str(context_file), "PYTHONPATH": beside}, Run()
         made.returncode, made.output = child.run("pytest", arguments, Path(folder), more, limit)
         if results.exists():
             made.lines = list(_parsed(results.read_text().splitlines()))

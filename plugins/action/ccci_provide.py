@@ -15,7 +15,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ccci import redaction
-from ccci.actions import own_variables, record, run_dir_of
+from ccci.actions import app_context, own_variables, record, run_dir_of
 from ccci.engine import processes
 from ccci.schemas import facts as kinds
 from ccci.testing import provide
@@ -24,10 +24,7 @@ from ccci_probe import child
 
 DEFAULT_LIMIT = 180
 PROVIDED, WITHDRAWN = "provided", "withdrawn"
-_NEEDED = (
-    "ccci_dep", "ccci_dep_plan", "ccci_withdraw", "ccci_ingress_address", "ccci_ca_file", "ccci_spki_file",
-    "inventory_hostname",
-)  # fmt: skip
+_NEEDED = ("ccci_dep", "ccci_dep_plan", "ccci_withdraw")
 
 
 class ActionModule(ActionBase):
@@ -64,23 +61,19 @@ class ActionModule(ActionBase):
         """What the fixture `app` knows, of the dep. `name` is added to what the parent wants: everything that is made
         for it is called so, in a provider that other runs and other parents may use as well."""
         known = {name: self._templar.template(variables[name]) for name in _NEEDED if name in variables}
-        sources = self._templar.template(variables.get("ansible_inventory_sources") or [""])
         dep, plan = str(known.get("ccci_dep") or ""), known["ccci_dep_plan"]
-        scope, withdraw = plan["scope"], known.get("ccci_withdraw") or ""
-        own = (plan.get("warm") or {}).get("name") or f"{scope['run']}-{dep}"
+        withdraw = known.get("ccci_withdraw") or ""
+        own = (plan.get("warm") or {}).get("name") or f"{plan['scope']['run']}-{dep}"
         return {
-            "recipe": plan["recipe"]["name"], "domain": plan["app"]["domain"], "stack": plan["app"]["stack"],
-            "url": f"https://{plan['app']['domain']}", "version": plan["head"]["version"], "run_dir": str(run_dir),
-            "ingress_address": known.get("ccci_ingress_address") or "", "ca_file": known.get("ccci_ca_file") or "",
-            "spki_file": known.get("ccci_spki_file") or "", "inventory": sources[0],
-            "node": known["inventory_hostname"], "scope": scope, "dep": dep,
+            **app_context(self._templar, variables, run_dir, plan),
+            "dep": dep,
             "provider": {
                 **{name: arguments[name] for name in ("kind", "file")},
                 "state": WITHDRAWN if withdraw else PROVIDED,
                 "own": own,
                 "wants": {**arguments["wants"], "name": withdraw or own},
             },
-        }  # fmt: skip
+        }
 
 
 def _wrong_options(arguments: dict[str, Any], run_dir: Path | None) -> str:

@@ -217,6 +217,25 @@ def hand_over(arguments: dict[str, Any], ours: Mapping[str, Any], run_dir: Path 
         arguments["secret_values"] = values
 
 
+_OF_APP = ("ccci_ingress_address", "ccci_ca_file", "ccci_spki_file", "inventory_hostname", "ansible_inventory_sources")
+
+
+def app_context(
+    templar: Any, task_vars: dict[str, Any], run_dir: Path, plan: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What the fixture `app` of the run knows (src/ccci/testing/context.py), or that of the dep of `plan`."""
+    known = {name: templar.template(task_vars[name]) for name in _OF_APP if name in task_vars}
+    plan = plan or json.loads((run_dir / "plan.json").read_text())
+    sources = known.get("ansible_inventory_sources") or [""]
+    return {
+        "recipe": plan["recipe"]["name"], "domain": plan["app"]["domain"], "stack": plan["app"]["stack"],
+        "url": f"https://{plan['app']['domain']}", "version": plan["head"]["version"], "run_dir": str(run_dir),
+        "ingress_address": known.get("ccci_ingress_address") or "", "ca_file": known.get("ccci_ca_file") or "",
+        "spki_file": known.get("ccci_spki_file") or "", "inventory": sources[0],
+        "node": known["inventory_hostname"], "scope": plan["scope"],
+    }  # fmt: skip
+
+
 def own_variables(templar: Any, task_vars: dict[str, Any]) -> dict[str, Any]:
     """The variables that an action plugin reads itself. Ansible hands it the variables of a task as they are written,
     templates and all; what came out of a plan is no template for it and stays as it is."""

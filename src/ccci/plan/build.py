@@ -152,16 +152,12 @@ def _marker(materials: Materials, from_base: bool, unplanned: tuple[str, ...]) -
 
 
 def _marker_fields(materials: Materials, marker: Marker, stack: Stack | None) -> Mapping[str, str]:
-    """recipe.yml's own marker, with its task files as paths. A service that does not exist is named before the run."""
+    """recipe.yml's own marker; of kind api with its file. A service that does not exist is named before the run."""
     fields = dict(marker.fields)
-    for key in ("seed", "check", "destroy"):
-        if key in fields and materials.tests_dir is not None:
-            path = materials.tests_dir / "hooks" / fields[key]
-            if not path.is_file():
-                raise UsageError(f"{materials.recipe.place('marker', key)} names {path}, which is not there")
-            fields[key] = str(path)
+    if materials.marker_file is not None:
+        fields["file"] = str(materials.marker_file)
     services = [service.name for service in stack.services] if stack else []
-    if services and marker.kind != "api" and fields["service"] not in services:
+    if services and fields["service"] not in services:
         raise UsageError(
             f"{materials.recipe.place('marker', 'service')}: the recipe has no service {fields['service']!r}",
             expected=f"one of {', '.join(services)}",

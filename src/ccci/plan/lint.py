@@ -10,15 +10,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ccci import paths, yaml_file
+from ccci import paths, python_packages, yaml_file
 from ccci.errors import PASS, USAGE, CcciError, InfrastructureError, UsageError
 from ccci.plan.build import plan_of
 from ccci.plan.deps import PROVIDES, resolve
 from ccci.plan.expected import generic_ids, ids_of_deps
 from ccci.plan.load import EMBEDDED, OVERLAY, Materials, Request, load
 from ccci.plan.needs import needs, of_tasks
-from ccci.plan.recipe_settings import FILE, RecipeSettings, load_recipe_settings
-from ccci.plan.tests_discovery import check_task_file, discover_hooks, discover_tests, flat_tasks
+from ccci.plan.recipe_settings import FILE, load_recipe_settings
+from ccci.plan.tests_discovery import (
+    MARKER,
+    check_task_file,
+    discover_hooks,
+    discover_tests,
+    flat_tasks,
+    marker_file,
+)
 from ccci.plan.tiers import TIERS
 from ccci.schemas import facts
 from ccci.settings import Settings, load_settings
@@ -101,7 +108,7 @@ def _deps(recipe: str, folder: Path) -> Iterator[Finding]:
     proved = {settings.login.through} if settings.login else set()
     for test in discover_tests(recipe, folder):
         proved |= {*needs(test.uses, [dep.name for dep in settings.deps], test.path)}
-    for path in _hooks(folder, settings).values():
+    for path in discover_hooks(folder).values():
         text = Path(path).read_text(encoding="utf-8", errors="replace")
         needs(of_tasks(text), [dep.name for dep in settings.deps], path)
     for index, dep in enumerate(settings.deps):
@@ -113,10 +120,6 @@ def _deps(recipe: str, folder: Path) -> Iterator[Finding]:
             for index, step in enumerate(getattr(settings.login, part)):
                 if wrong := steps.problem(step):
                     yield Finding(ERROR, recipe, f"{settings.place('login', part, index)}: {wrong}")
-
-
-def _hooks(folder: Path, settings: RecipeSettings) -> dict[str, str]:
-    return discover_hooks(folder, also=[(settings.marker or {}).get(key, "") for key in ("seed", "check", "destroy")])
 
 
 def _provides(recipe: str, folder: Path) -> Iterator[Finding]:
@@ -146,7 +149,13 @@ def _calls(task: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _tests(recipe: str, folder: Path) -> Iterator[Finding]:
     settings = load_recipe_settings(folder)
-    _hooks(folder, settings)
+    discover_hooks(folder)
+    if settings.marker is not None and settings.marker["kind"] == "api":
+        marker_file(folder)
+    elif (folder / MARKER).exists():
+        place = settings.place("marker")
+        yield Finding(ERROR, recipe, f"{folder / MARKER} is not used; {place} has to say kind: api")
+    python_packages.missing(settings.python, settings.place("python"))
     tests = discover_tests(recipe, folder)
     if "custom" in settings.skip:
         yield Finding(NOTE, recipe, f"its own tests are skipped: {settings.skip['custom']}")

@@ -21,7 +21,7 @@ from ccci.plan.deps import Needed, alone, resolve
 from ccci.plan.recipe_settings import NEWEST, RecipeSettings, load_recipe_settings
 from ccci.plan.stack import Stack, read_side
 from ccci.plan.templates import Env, Renderer
-from ccci.plan.tests_discovery import RecipeTest, discover_hooks, discover_tests, tests_of
+from ccci.plan.tests_discovery import RecipeTest, discover_hooks, discover_tests, marker_file, tests_of
 from ccci.settings import Settings
 from ccci.source.catalogue import check_name, open_mirror
 from ccci.source.git import TooMuch
@@ -104,6 +104,7 @@ class Materials:
     pr_files: Mapping[str, str]
     pr_tests_trusted: bool
     deps: tuple[DepMaterials, ...] = ()
+    marker_file: Path | None = None  # of a marker of kind api
 
 
 def load(request: Request, settings: Settings, now: datetime | None = None) -> Materials:
@@ -118,7 +119,8 @@ def load(request: Request, settings: Settings, now: datetime | None = None) -> M
     for one in needed:
         _demand_platform(one.dep.recipe, one.settings, settings, f"{one.place}: ")
     tests = discover_tests(request.recipe, tests_dir)
-    hooks = discover_hooks(tests_dir, also=_marker_files(recipe))
+    hooks = discover_hooks(tests_dir)
+    by_api = (recipe.marker or {}).get("kind") == "api"
 
     mirror = open_mirror(request.recipe, settings.recipe_url, settings.source)
     head = mirror.resolve(request.selector)
@@ -174,6 +176,7 @@ def load(request: Request, settings: Settings, now: datetime | None = None) -> M
         pr_files=pr_files,
         pr_tests_trusted=trusted,
         deps=tuple(_deps(needed, settings, prefix, told, _warm(needed, request, settings))),
+        marker_file=marker_file(tests_dir) if tests_dir is not None and by_api else None,
     )
 
 
@@ -233,7 +236,7 @@ def _deps(
         # Its newest version is the one that is deployed, so what holds from the upgrade on holds at once.
         both = Env({**env.known, **later.known}, _newest(env, later))
         side = _side(mirror, head.commit, both.known, {"DOMAIN": domain, "STACK_NAME": stack}, recipe)
-        hooks = discover_hooks(one.tests_dir, also=_marker_files(recipe))
+        hooks = discover_hooks(one.tests_dir)
         file = one.tests_dir / OVERLAY
         overlay = file.read_text(encoding="utf-8") if file.is_file() else None
         texts = {name: Path(path).read_text(encoding="utf-8", errors="replace") for name, path in hooks.items()}
@@ -250,10 +253,6 @@ def _dep_mirror(needed: Needed, settings: Settings) -> Mirror:
 
 def _newest(env: Env, later: Env) -> dict[str, str]:
     return {**{name: text for name, text in env.late.items() if name not in later.known}, **later.late}
-
-
-def _marker_files(recipe: RecipeSettings) -> list[str]:
-    return [(recipe.marker or {}).get(key, "") for key in ("seed", "check", "destroy")]
 
 
 def _run_of(prefix: str, now: datetime) -> tuple[datetime, str, Path]:

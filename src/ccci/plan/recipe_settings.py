@@ -108,6 +108,7 @@ class RecipeSettings:
     base_chaos: bool = False
     timeouts: Timeouts = Timeouts()
     marker: Mapping[str, str] | None = None
+    python: tuple[str, ...] = ()  # names of packages that its tests and its marker import
     expect_paths: tuple[str, ...] = ()
     backup_not_applicable: str | None = None
     memory: int | None = None  # bytes
@@ -164,6 +165,7 @@ def _settings(data: Mapping[str, Any], file: yaml_file.YamlFile) -> RecipeSettin
         base_chaos=base.get("chaos", False),
         timeouts=Timeouts(**limits),
         marker=data.get("marker"),
+        python=tuple(data.get("python", ())),
         expect_paths=tuple(backup.get("expect_paths", [])),
         backup_not_applicable=backup.get("not_applicable"),
         memory=_bytes(resources.get("memory")),
@@ -190,11 +192,6 @@ def _cross_checks(settings: RecipeSettings) -> None:
                 expected="<volume>/<path in it> or an absolute path, with a name in it and without `.` and `..`",
                 next_step="Name the file or folder that must be there, for example mysql/backup.sql.gz",
             )
-    if settings.marker and settings.marker["kind"] == "api":
-        raise UsageError(
-            f"{settings.place('marker', 'kind')}: this version of ccci cannot run markers of kind api yet",
-            expected="file, postgres, mysql or sqlite",
-        )
 
 
 def _dep(written: Mapping[str, Any]) -> Dep:

@@ -20,6 +20,8 @@ _HARMLESS_META = re.compile(r"(?!end_)[a-z_]+")
 _FROM = re.compile(r"#\s*from:\s*(\S+)\s*$")
 _STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 CONFTEST = "conftest.py"
+MARKER = "marker.py"
+MARKER_FUNCTIONS = ("seed", "check", "destroy")
 _BLOCKS = ("block", "rescue", "always")
 
 
@@ -69,8 +71,24 @@ def refuse_duplicates(tests: Iterable[RecipeTest]) -> None:
         seen[test.id] = test
 
 
-def discover_hooks(folder: Path | None, also: Iterable[str] = ()) -> dict[str, str]:
-    """`{hook: path}` of the task files below `<folder>/hooks`. `also` names files there that something else uses."""
+def marker_file(folder: Path) -> Path:
+    """The recipe's marker.py. UsageError when it is not there, or lacks one of its functions."""
+    path = folder / MARKER
+    if not path.is_file():
+        raise UsageError(f"{path} is not there", expected=f"a file with the functions {', '.join(MARKER_FUNCTIONS)}")
+    names: set[str] = set()
+    for node in _tree(str(path), _text(path)).body:
+        if isinstance(node, Function):
+            names.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+    if missing := [name for name in MARKER_FUNCTIONS if name not in names]:
+        raise UsageError(f"{path} lacks {', '.join(f'{name}(app, value)' for name in missing)}")
+    return path
+
+
+def discover_hooks(folder: Path | None) -> dict[str, str]:
+    """`{hook: path}` of the task files below `<folder>/hooks`."""
     hooks_dir = folder / "hooks" if folder else None
     if hooks_dir is None or not hooks_dir.is_dir():
         return {}
@@ -79,8 +97,6 @@ def discover_hooks(folder: Path | None, also: Iterable[str] = ()) -> dict[str, s
         if path.suffix not in (".yml", ".yaml"):
             continue
         check_task_file(str(path), _text(path))
-        if path.name in also:
-            continue
         if path.stem not in HOOKS or path.suffix != ".yml":
             near = nearest(path.stem, HOOKS)
             raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urljoin
 
 import requests
 
+from ccci import redaction
 from ccci.testing import node
 from ccci.testing.context import Context
 from ccci.testing.node import Done
@@ -25,15 +27,16 @@ SHOWN = 120  # characters of an answer that was not the last one
 class App:
     """`domain`, `url`, `version` (of the ref under test, when it is a published one), `recipe`, `stack`."""
 
-    def __init__(self, context: Context, journal: list[str] | None = None) -> None:
-        """`journal` gets each retry of its clients, for the test's evidence."""
-        self._context, self._journal = context, [] if journal is None else journal
+    def __init__(self, context: Context, journal: list[str] | None = None, retry_for: float = 60.0) -> None:
+        """`journal` gets each retry of its clients, for the test's evidence; `retry_for` is what they do in seconds."""
+        self._context, self._journal, self._retry_for = context, [] if journal is None else journal, retry_for
         self.recipe, self.domain, self.url = context.recipe, context.domain, context.url
         self.stack, self.version = context.stack, context.version
 
-    def http(self, retry_for: float = 60.0) -> Http:
-        """A client with cookies of its own; paths are relative to the app's url."""
-        return Http(self._context, retry_for, self._journal)
+    def http(self, retry_for: float | None = None) -> Http:
+        """A client with cookies of its own; paths are relative to the app's url. For 60 seconds, or `retry_for`, it
+        repeats what an app cannot answer yet."""
+        return Http(self._context, self._retry_for if retry_for is None else retry_for, self._journal)
 
     def exec_in(
         self, service: str, argv: Sequence[str], stdin: str | None = None, user: str = "", limit: float = 60.0
@@ -59,6 +62,16 @@ class App:
             return known[f"{self._context.dep}.{name}"]
         if name not in known:
             raise KeyError(f"there is no secret {name!r}; this run made {', '.join(sorted(known)) or 'none'}")
+        return known[name]
+
+    def password(self, person: str) -> str:
+        """A password of this run for a person of the tests: made when it is first asked for, the same in the tests and
+        the marker of a run, hidden wherever the run is told of. 32 letters and digits, of each kind at least one."""
+        name, run_dir = f"password.{person}", Path(self._context.run_dir)
+        known = redaction.load_secrets(run_dir)
+        if name not in known:
+            known = {name: f"{secrets.token_hex(14)}aA1z"}
+            redaction.add_secrets(run_dir, known)
         return known[name]
 
 

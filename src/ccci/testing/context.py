@@ -15,7 +15,8 @@ VARIABLE = "CCCI_TEST_CONTEXT"
 class Context:
     """`results` is the file for what happened, one JSON object a line; `tests` are the plan's `{id, path}`.
 
-    `dep` is the key of the dep that the app is, empty for the recipe's own; `provider` is for ccci.testing.provide.
+    `dep` is the key of the dep that the app is, empty for the recipe's own; `provider` is for ccci.testing.provide,
+    `marker` for ccci.testing.marker.
     """
 
     recipe: str
@@ -34,6 +35,7 @@ class Context:
     tests: list[dict[str, Any]] = field(default_factory=list)
     dep: str = ""
     provider: dict[str, Any] = field(default_factory=dict)
+    marker: dict[str, Any] = field(default_factory=dict)
 
 
 def load_if_run() -> Context | None:
