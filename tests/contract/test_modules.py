@@ -20,9 +20,9 @@ ROLES = sorted(path for path in (PROJECT / "roles").iterdir() if path.is_dir())
 # These run on the controller, in ccci's own Python environment. All others run with the node's bare Python.
 ON_CONTROLLER = {
     "ccci_assert_http", "ccci_assert_tcp", "ccci_assert_browser", "ccci_assert_login", "ccci_assert_oidc",
-    "ccci_pytest", "ccci_provide",
+    "ccci_pytest", "ccci_provide", "ccci_api_marker",
 }  # fmt: skip
-IN_ACTION = {"ccci_provide"}  # the action plugin does it all; the module is its documentation
+IN_ACTION = {"ccci_provide", "ccci_api_marker"}  # the action plugin does it all; the module is its documentation
 LONGEST = 300  # lines
 OPTION_KEYS = ("type", "elements", "choices", "default", "required")
 

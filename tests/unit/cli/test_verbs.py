@@ -206,7 +206,7 @@ def test_list_shows_coverage_and_the_last_verdict(ccci, world):
     assert row["not_judged"] == {"backup": "keeps no data"}
     assert (row["verdict"], row["run"]) == ("fail", "20260102-000000-demo-abcdef")
     human = ccci("list")[1]
-    assert re.search(r"demo\s+generic \+ 1\s+-\s+backup\s+fail", human)
+    assert re.search(r"demo\s+generic \+ 1\s+-\s+backup\s+fail\s+main head\s+20260102", human)
 
 
 def test_list_names_deps_and_never_a_verdict_of_what_is_not_run_here(ccci, world):
@@ -225,6 +225,18 @@ def test_list_names_deps_and_never_a_verdict_of_what_is_not_run_here(ccci, world
     assert "not run on the embedded platform" in ccci("play", "demo", "--yes")[2]
     world.configure("ccci_platform: released\n")
     assert re.search(r"demo\s+generic \+ 0\s+idp\s+-\s+pass", ccci("list")[1])
+
+
+def test_list_names_what_ought_to_have_tests_and_has_none(ccci, world):
+    wanted = "demo: has a folder by now\nchat: a message is read back\n"
+    (world.root / "recipe_tests" / "not-enrolled.yml").write_text(wanted)
+    world.write("recipe.yml", "")
+    rows = {row["recipe"]: row["to_show"] for row in json.loads(ccci("list", "--format", "json")[1])}
+    assert rows == {"demo": None, "chat": "a message is read back"}
+    human = ccci("list")[1]
+    assert re.search(r"chat\s+not enrolled\s+-\s+-\s+-\s+-\s+-", human)
+    assert "chat is not enrolled; its tests would have to show: a message is read back" in human
+    assert "demo is not enrolled" not in human
 
 
 def test_a_run_is_live_while_its_lock_is_held_and_unfinished_after(world):
