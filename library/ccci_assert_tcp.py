@@ -7,6 +7,8 @@ module: ccci_assert_tcp
 short_description: Judge whether a port of an app accepts connections
 description:
   - Runs on the controller (delegate it to C(ccci_controller)), against the app's public address.
+  - With O(scope) it runs on the node instead and asks services inside the app's network, whose ports need not be
+    published.
   - A connection that is accepted and closed at once is a proxy without anything behind it, and no success.
 options:
   checks:
@@ -20,9 +22,12 @@ options:
         type: str
         required: true
       host:
-        description: The host.
+        description: The host; this or O(checks[].service).
         type: str
-        required: true
+      service:
+        description: The service, with O(scope). It is asked at its own address, so one that listens on its loopback
+          device alone does not pass.
+        type: str
       port:
         description: The port.
         type: int
@@ -54,6 +59,9 @@ options:
     type: str
     choices: [test, boot, gate]
     default: test
+  scope:
+    description: What belongs to the run on the node (see docs/architecture.md), for checks of services.
+    type: dict
   ingress_address:
     description: Where to connect to, whatever the host resolves to.
     type: str
@@ -74,6 +82,12 @@ EXAMPLES = r"""
     checks:
       - {id: voice, host: "{{ ccci_plan.app.domain }}", port: 64738, successes: 3}
   delegate_to: ccci_controller
+
+- name: Assert that it listens where no port is published
+  ccci_assert_tcp:
+    scope: "{{ ccci_scope }}"
+    checks:
+      - {id: voice_inside, service: app, port: 64738}
 """
 
 RETURN = r"""
@@ -86,11 +100,16 @@ ccci:
 import functools
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ccci_host.answer import Answer
+from ansible.module_utils.ccci_host import inside, lock
+from ansible.module_utils.ccci_host.answer import Answer, guarded
+from ansible.module_utils.ccci_host.command_checks import GONE
+from ansible.module_utils.ccci_host.docker import Client
+from ansible.module_utils.ccci_host.docker_errors import DockerError, NoContainer, NoService
 
 CHECK = {
     "id": {"type": "str", "required": True},
-    "host": {"type": "str", "required": True},
+    "host": {"type": "str"},
+    "service": {"type": "str"},
     "port": {"type": "int", "required": True},
     "text": {"type": "str"},
     "successes": {"type": "int", "default": 1},
@@ -98,10 +117,12 @@ CHECK = {
     "within": {"type": "float"},
 }
 ARGUMENT_SPEC = {
-    "checks": {"type": "list", "elements": "dict", "required": True, "options": CHECK},
+    "checks": {"type": "list", "elements": "dict", "required": True, "options": CHECK, "mutually_exclusive": [("host", "service")],
+               "required_one_of": [("host", "service")]},
     "retry_for": {"type": "float", "default": 60.0},
     "operation": {"type": "bool", "default": False},
     "purpose": {"type": "str", "choices": ["test", "boot", "gate"], "default": "test"},
+    "scope": {"type": "dict"},
     "ingress_address": {"type": "str"},
     "sign_file": {"type": "str", "default": ""},
 }
@@ -111,24 +132,57 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     from ansible.module_utils.ccci_probe import polling, tcp
 
-    arguments, answer = module.params, Answer()
-    series = polling.Series(arguments["retry_for"], arguments["operation"])
-    for check in arguments["checks"]:
-        target = arguments["ingress_address"] or check["host"]
-        listen = functools.partial(tcp.attempt, target, check["port"], check["text"], check["timeout"])
-        tell = polling.sign(arguments["sign_file"], f"{check['id']}: {check['host']} port {check['port']}")
-        with answer.waiting("app"):
-            polled = polling.poll(listen, series.deadline(check["within"]), check["successes"], tell)
-        series.add(polled)
-        says = f" and says {check['text']!r}" if check["text"] else ""
-        often = f" {check['successes']} times in a row" if check["successes"] > 1 else ""
-        answer.result(
-            check["id"], polled.seen.outcome,
-            expected=f"{check['host']} port {check['port']} accepts connections{says}{often}",
-            observed=polled.seen.observed + polled.tries_told, evidence=polled.evidence or None,
-            failure_id=polling.failure_id(polled.seen, arguments["purpose"]), hint=polled.seen.hint or None,
-        )  # fmt: skip
-    answer.leave(module, operation=[check["id"] for check in arguments["checks"]] if arguments["operation"] else [])
+    arguments, answer, scope = module.params, Answer(), module.params["scope"]
+    if any(bool(check["service"]) != bool(scope) for check in arguments["checks"]):
+        module.fail_json(msg="checks of services need `scope`, and are not mixed with checks of hosts")
+    client = Client() if scope else None
+
+    def attempt(check: dict) -> polling.Seen:
+        what = (check["port"], check["text"], check["timeout"])
+        if client is None:
+            return tcp.attempt(arguments["ingress_address"] or check["host"], *what)
+        service = check["service"]
+        try:
+            pid, address = inside.place_of(client, scope["stack"], service)
+            return inside.in_network(pid, lambda: tcp.attempt(address, *what))
+        except NoService as error:  # no wait makes a service
+            return polling.Seen("fail", str(error), failure_id="wrong-service", service=service, final=True)
+        except NoContainer as error:
+            return polling.Seen("fail", str(error), service=service)
+        except DockerError as error:
+            if error.status not in GONE:
+                raise
+            return polling.Seen("fail", f"the container of {service} went away: {error.message}", service=service)
+        except OSError as error:
+            # The container has just ended, or we may not go there.
+            outcome = "fail" if isinstance(error, FileNotFoundError) else "error"
+            return polling.Seen(outcome, f"the network of {service} cannot be entered: {error}", service=service)
+
+    def work() -> None:
+        if client is not None:
+            lock.renew(client, scope)
+        series = polling.Series(arguments["retry_for"], arguments["operation"])
+        for check in arguments["checks"]:
+            where = f"service {check['service']}" if scope else check["host"]
+            tell = polling.sign(arguments["sign_file"], f"{check['id']}: {where} port {check['port']}")
+            with answer.waiting("app"):
+                polled = polling.poll(
+                    functools.partial(attempt, check), series.deadline(check["within"]), check["successes"], tell
+                )  # fmt: skip
+            series.add(polled)
+            says = f" and says {check['text']!r}" if check["text"] else ""
+            often = f" {check['successes']} times in a row" if check["successes"] > 1 else ""
+            answer.result(
+                check["id"], polled.seen.outcome,
+                expected=f"{where} port {check['port']} accepts connections{says}{often}",
+                observed=polled.seen.observed + polled.tries_told, evidence=polled.evidence or None,
+                failure_id=polling.failure_id(polled.seen, arguments["purpose"]), hint=polled.seen.hint or None,
+                service=polled.seen.service or None,
+            )  # fmt: skip
+        ids = [check["id"] for check in arguments["checks"]]
+        answer.leave(module, operation=ids if arguments["operation"] else [])
+
+    guarded(module, work)
 
 
 if __name__ == "__main__":

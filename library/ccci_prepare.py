@@ -38,6 +38,10 @@ options:
     description: The compose files; without it, those that C(COMPOSE_FILE) of the sample or of O(env) names.
     type: list
     elements: str
+  compose_files_from_upgrade:
+    description: The head's compose files, where they are others.
+    type: list
+    elements: str
   overlay:
     description: A compose.ccci.yml of the recipe's tests. The action plugin sends it from the controller.
     type: path
@@ -91,6 +95,7 @@ ARGUMENT_SPEC = {
     "env": {"type": "dict", "default": {}},
     "env_from_upgrade": {"type": "dict", "default": {}},
     "compose_files": {"type": "list", "elements": "str"},
+    "compose_files_from_upgrade": {"type": "list", "elements": "str"},
     "overlay": {"type": "path"},
     "policy": {"type": "dict", "default": {}},
     "inside": {"type": "dict"},
@@ -108,7 +113,8 @@ def main() -> None:
         if given["overlay"]:
             given["overlay"] = Path(given["overlay"]).read_text(encoding="utf-8")
         taken = prepare.ports_in_use(client, str(given["scope"]["stack"]))
-        prepare.prepare(prepare.Order(**given), taken, answer, dry=module.check_mode)
+        order = prepare.Order(**given, nodes=len(client.get("/nodes")))
+        prepare.prepare(order, taken, answer, dry=module.check_mode)
         answer.leave(module, operation=prepare.OPERATIONS, changed=not module.check_mode)
 
     guarded(module, work, id=prepare.VALID)

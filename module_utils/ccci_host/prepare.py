@@ -33,7 +33,7 @@ LISTEN, UDP_BOUND, EPHEMERAL = "0A", "07", 32768
 @dataclass(frozen=True)
 class Order:
     """What is prepared. `base` is None when no version was ever published; `overlay` is a text, `inside` as the plan
-    has it."""
+    has it; `nodes` is how many the swarm has. Without files of its own the head has those of the base."""
 
     scope: Mapping[str, Any]
     bundle: str
@@ -45,6 +45,8 @@ class Order:
     overlay: str | None
     policy: Mapping[str, Any]
     inside: Mapping[str, Any] | None = None
+    compose_files_from_upgrade: Sequence[str] | None = None
+    nodes: int = 1
 
     @property
     def wishes(self) -> Wishes:
@@ -138,7 +140,10 @@ def _outside(tree: Tree | None, side: str) -> list[Finding]:
 def _read_sides(order: Order, base: Tree | None, head: Tree, answer: Answer) -> Sides | None:
     """Both sides, or None after a result that says what is wrong with which."""
     wishes = order.wishes
-    later = replace(wishes, env={**wishes.env, **order.env_from_upgrade})
+    later = replace(
+        wishes, env={**wishes.env, **order.env_from_upgrade},
+        compose_files=order.compose_files_from_upgrade or order.compose_files,
+    )  # fmt: skip
     side, label = "base", str((order.base or {}).get("version") or "base")
     try:
         read_base = read_side(base, sample_of(base), wishes) if base is not None else None
@@ -157,6 +162,14 @@ def _read_sides(order: Order, base: Tree | None, head: Tree, answer: Answer) -> 
         )  # fmt: skip
         return None
     found = Sides(read_base, upgraded, fresh)
+    twice = next((one for side in (upgraded, fresh, read_base) if side for one in _twice(side, order.nodes)), None)
+    if twice is not None:
+        service, observed = twice
+        answer.result(
+            VALID, "fail", expected="no port of the node is published twice", observed=observed, service=service,
+            failure_id="port-taken", hint="Let one of the two have another port, or none",
+        )  # fmt: skip
+        return None
     told = [f"{name}: {', '.join(one.files)} with {counted(len(one.deployed.services), 'service')}"
             for name, one in (("base", read_base), ("head", upgraded)) if one]  # fmt: skip
     notes = [f"{name}: {note}" for name, one in (("base", read_base), ("head", upgraded), ("head", fresh)) if one
@@ -243,6 +256,15 @@ def _node_has(sides: Sides, taken: Mapping[Port, str], answer: Answer) -> bool:
         hint="; ".join(hints),
     )  # fmt: skip
     return False
+
+
+def _twice(side: Side, nodes: int) -> Iterator[tuple[str, str]]:
+    """(service, words) for every port that one stack asks for twice: no node can give it, whatever else runs there."""
+    for one in policy.published_twice(side.recipe, nodes):
+        port = f"{one.port[0]}/{one.port[1]}"
+        first = f"service {one.others}" if one.others != one.service else "the same service"
+        words = f"service {one.service} publishes port {port}, which {first} publishes as well"
+        yield one.service, f"{_place(side, one.path)}: {words} ({_place(side, one.others_path)})"
 
 
 def _place(side: Side, path: policy.Path) -> str:

@@ -220,6 +220,7 @@ def _app(materials: Materials) -> dict[str, Any]:
         "late_env": dict(materials.env.late),
         "late_env_from_upgrade": dict(materials.env_from_upgrade.late),
         "compose_files": list(recipe.compose_files) if recipe.compose_files else None,
+        "compose_files_from_upgrade": list(recipe.compose_files_from_upgrade or ()) or None,
         "secrets": {name: dict(secret) for name, secret in recipe.secrets.items()},
     }
 

@@ -58,7 +58,7 @@ def _entry(dep: DepMaterials, materials: Materials, scope: Mapping[str, Any]) ->
         "warm": _warm(dep, None if materials.request.keep_warm else f"{scope['run']}-{needed.key}"),
         "env": dict(dep.env.known),
         "late_env": dict(dep.env.late),
-        "compose_files": list(recipe.compose_files) if recipe.compose_files else None,
+        "compose_files": list(recipe.compose_files_from_upgrade or ()) or None,
         "overlay": str(needed.tests_dir / OVERLAY) if dep.overlay is not None else None,
         "secrets": {name: dict(secret) for name, secret in recipe.secrets.items()},
         "health": parts.health(app, True),
@@ -90,7 +90,7 @@ def _warm(dep: DepMaterials, name: str | None) -> dict[str, Any] | None:
     if not dep.warm:
         return None
     recipe = dep.needed.settings
-    made_from = [dep.head.commit, dep.domain, dict(dep.env.known), recipe.compose_files and list(recipe.compose_files),
+    made_from = [dep.head.commit, dep.domain, dict(dep.env.known), list(recipe.compose_files_from_upgrade or ()) or None,
                  {name: dict(how) for name, how in recipe.secrets.items()}, dep.overlay,
                  dict(dep.hook_texts)]  # fmt: skip
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

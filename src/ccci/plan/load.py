@@ -168,8 +168,8 @@ def load(request: Request, settings: Settings, now: datetime | None = None) -> M
         run_dir=run_dir,
         domain=domain,
         stack=stack,
-        head_side=_side(mirror, head.commit, both, known, recipe),
-        base_side=_side(mirror, base.commit, env.known, known, recipe) if base else None,
+        head_side=_side(mirror, head.commit, both, known, recipe.compose_files_from_upgrade),
+        base_side=_side(mirror, base.commit, env.known, known, recipe.compose_files) if base else None,
         renderer=renderer,
         env=env,
         env_from_upgrade=later,
@@ -235,7 +235,8 @@ def _deps(
         later = renderer.env(recipe.env_from_upgrade, partial(recipe.place, "env_from_upgrade"), {})
         # Its newest version is the one that is deployed, so what holds from the upgrade on holds at once.
         both = Env({**env.known, **later.known}, _newest(env, later))
-        side = _side(mirror, head.commit, both.known, {"DOMAIN": domain, "STACK_NAME": stack}, recipe)
+        known = {"DOMAIN": domain, "STACK_NAME": stack}
+        side = _side(mirror, head.commit, both.known, known, recipe.compose_files_from_upgrade)
         hooks = discover_hooks(one.tests_dir)
         file = one.tests_dir / OVERLAY
         overlay = file.read_text(encoding="utf-8") if file.is_file() else None
@@ -284,7 +285,7 @@ def _pr_tests(recipe: str, files: Mapping[str, str], run_dir: Path) -> list[Reci
 
 
 def _side(
-    mirror: Mirror, commit: str, env: Mapping[str, str], known: Mapping[str, str], recipe: RecipeSettings
+    mirror: Mirror, commit: str, env: Mapping[str, str], known: Mapping[str, str], chosen: Sequence[str] | None
 ) -> Side:
     try:
         wanted = [
@@ -295,4 +296,4 @@ def _side(
         files = mirror.read_many(commit, wanted)
     except TooMuch as error:
         return Side(None, str(error))
-    return Side(*read_side(files, recipe.compose_files, env, known))
+    return Side(*read_side(files, chosen, env, known))

@@ -38,27 +38,31 @@ def health(app: App, judged_at_install: bool) -> dict[str, Any]:
 
 
 def probe(app: App, wanted: Probe, *path: str | int) -> dict[str, Any]:
-    """A check in the shape of its module: what the file does not say is left out. UsageError for a command in a service
-    that no version has."""
+    """A check in the shape of its module: what the file does not say is left out. UsageError for a service that no
+    version has."""
     place, render = app.recipe.place(*path), app.renderer
     written: dict[str, Any] = {"successes": wanted.successes, "within": wanted.within}
-    if wanted.tcp is not None:
+    if wanted.tcp is not None and "service" in wanted.tcp:
+        written |= {"service": _known(app, wanted.tcp["service"], place), "port": wanted.tcp["port"]}
+    elif wanted.tcp is not None:
         host = render.text(wanted.tcp["host"], place) if "host" in wanted.tcp else app.domain
         written |= {"host": host, "port": wanted.tcp["port"]}
     elif wanted.command:
-        known = sorted({service.name for stack in app.stacks for service in stack.services})
-        if known and wanted.service not in known:
-            raise UsageError(
-                f"{place}: the recipe has no service {wanted.service!r}", expected=f"one of {', '.join(known)}"
-            )
-        argv = render.data(list(wanted.command), place)
-        written |= {"service": wanted.service, "argv": argv, "stdout_contains": wanted.stdout}
+        service, argv = _known(app, wanted.service or "", place), render.data(list(wanted.command), place)
+        written |= {"service": service, "argv": argv, "stdout_contains": wanted.stdout}
     else:
         written |= {
             "url": render.text(wanted.url or "", place), "status": list(wanted.status), "json": wanted.json,
             "text": wanted.text, "content_type": wanted.content_type,
         }  # fmt: skip
     return {name: value for name, value in written.items() if value is not None}
+
+
+def _known(app: App, service: str, place: str) -> str:
+    known = sorted({one.name for stack in app.stacks for one in stack.services})
+    if known and service not in known:
+        raise UsageError(f"{place}: the recipe has no service {service!r}", expected=f"one of {', '.join(known)}")
+    return service
 
 
 def longest_silences(recipe: RecipeSettings) -> list[int]:
@@ -71,7 +75,9 @@ def longest_silences(recipe: RecipeSettings) -> list[int]:
 def silence(probes: Sequence[Probe], limit: int) -> int:
     """The longest that a list of probes may take, in seconds. Those of one kind share `limit`, own limits add to it."""
     kinds = [
-        [probe for probe in probes if probe.url], [probe for probe in probes if probe.tcp is not None],
+        [probe for probe in probes if probe.url],
+        [probe for probe in probes if probe.tcp is not None and "service" not in probe.tcp],
+        [probe for probe in probes if probe.tcp is not None and "service" in probe.tcp],
         [probe for probe in probes if probe.command],
     ]  # fmt: skip
     shared = sum(limit for kind in kinds if any(probe.within is None for probe in kind))

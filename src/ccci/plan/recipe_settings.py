@@ -33,8 +33,8 @@ class Health:
 
 @dataclass(frozen=True)
 class Probe:
-    """What must hold `successes` times in a row: an address (`url` …), a port (`tcp` {port, host}), or a `command` in a
-    `service`. `within` is in seconds; None: the limit of the tier that asks."""
+    """What must hold `successes` times in a row: an address (`url` …), a port (`tcp` {port, host} or, inside the app's
+    network, {port, service}), or a `command` in a `service`. `within` is in seconds; None: the limit of the tier that asks."""
 
     url: str | None = None
     status: tuple[int, ...] = (200,)
@@ -52,7 +52,8 @@ class Probe:
     def told(self) -> str:
         """In words, for people."""
         if self.tcp is not None:
-            return f"port {self.tcp['port']} of {self.tcp.get('host', 'the app')}"
+            inside = f"service {self.tcp['service']}" if "service" in self.tcp else None
+            return f"port {self.tcp['port']} of {inside or self.tcp.get('host', 'the app')}"
         return self.url or f"`{' '.join(self.command)}` in {self.service}"
 
 
@@ -103,6 +104,7 @@ class RecipeSettings:
     env: Mapping[str, str] = field(default_factory=dict)
     env_from_upgrade: Mapping[str, str] = field(default_factory=dict)
     compose_files: tuple[str, ...] | None = None
+    compose_files_from_upgrade: tuple[str, ...] | None = None
     secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     base_version: str = NEWEST
     base_chaos: bool = False
@@ -159,7 +161,8 @@ def _settings(data: Mapping[str, Any], file: yaml_file.YamlFile) -> RecipeSettin
         embedded_not_run=data.get("embedded", {}).get("not_run"),
         env=_env(data.get("env", {})),
         env_from_upgrade=_env(data.get("env_from_upgrade", {})),
-        compose_files=tuple(data["compose_files"]) if "compose_files" in data else None,
+        compose_files=_files(data.get("compose_files")),
+        compose_files_from_upgrade=_files(data.get("compose_files_from_upgrade", data.get("compose_files"))),
         secrets=data.get("secrets", {}),
         base_version=base.get("version", NEWEST),
         base_chaos=base.get("chaos", False),
@@ -217,6 +220,10 @@ def _judged(written: Mapping[str, Any]) -> dict[str, Any]:
 
 def _env(written: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in written.items()}
+
+
+def _files(written: list[str] | None) -> tuple[str, ...] | None:
+    return None if written is None else tuple(written)
 
 
 def _bytes(text: str | None) -> int | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
+import ssl
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +39,17 @@ class App:
         """A client with cookies of its own; paths are relative to the app's url. For 60 seconds, or `retry_for`, it
         repeats what an app cannot answer yet."""
         return Http(self._context, self._retry_for if retry_for is None else retry_for, self._journal)
+
+    def connect(self, port: int, tls: bool = False, limit: float = 10.0) -> socket.socket:
+        """A TCP connection to a port that the app publishes, or to one of the ingress. With `tls` it is encrypted, for
+        the app's domain, and the certificate is verified. `limit` (seconds) holds for the connection and for each read."""
+        context = self._context
+        connection = socket.create_connection((context.ingress_address or self.domain, port), limit)
+        if not tls:
+            return connection
+        return ssl.create_default_context(cafile=context.ca_file or None).wrap_socket(
+            connection, server_hostname=self.domain
+        )
 
     def exec_in(
         self, service: str, argv: Sequence[str], stdin: str | None = None, user: str = "", limit: float = 60.0

@@ -1,0 +1,1 @@
+export SERVER_CONTROL_VERSION=v1
