@@ -117,8 +117,14 @@ CHECK = {
     "within": {"type": "float"},
 }
 ARGUMENT_SPEC = {
-    "checks": {"type": "list", "elements": "dict", "required": True, "options": CHECK, "mutually_exclusive": [("host", "service")],
-               "required_one_of": [("host", "service")]},
+    "checks": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": CHECK,
+        "mutually_exclusive": [("host", "service")],
+        "required_one_of": [("host", "service")],
+    },
     "retry_for": {"type": "float", "default": 60.0},
     "operation": {"type": "bool", "default": False},
     "purpose": {"type": "str", "choices": ["test", "boot", "gate"], "default": "test"},

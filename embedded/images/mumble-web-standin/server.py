@@ -65,7 +65,7 @@ async def status(_request):
             certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         finally:
             writer.close()
-    except (OSError, ValueError, EOFError, asyncio.TimeoutError) as error:
+    except (TimeoutError, OSError, ValueError, EOFError) as error:
         return web.json_response({"server": "away", "why": str(error) or type(error).__name__}, status=503)
     return web.json_response(
         {"server": "ready", "release": release, "certificate": hashlib.sha256(certificate).hexdigest()}
@@ -78,7 +78,7 @@ async def bridge(request):
     await socket.prepare(request)
     try:
         reader, writer = await connect()
-    except (OSError, asyncio.TimeoutError):
+    except (TimeoutError, OSError):
         await socket.close(code=1011, message=b"the voice server is away")
         return socket
 
@@ -112,7 +112,7 @@ def main() -> None:
     app = web.Application()
     app.add_routes([web.get("/", page), web.get("/status", status), web.get("/ws", bridge)])
     app.add_routes([web.static("/static", STATIC)])
-    web.run_app(app, port=8080, print=lambda text: print(text.splitlines()[0]))
+    web.run_app(app, port=8080, print=None)
 
 
 if __name__ == "__main__":

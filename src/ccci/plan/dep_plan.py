@@ -90,7 +90,8 @@ def _warm(dep: DepMaterials, name: str | None) -> dict[str, Any] | None:
     if not dep.warm:
         return None
     recipe = dep.needed.settings
-    made_from = [dep.head.commit, dep.domain, dict(dep.env.known), list(recipe.compose_files_from_upgrade or ()) or None,
+    made_from = [dep.head.commit, dep.domain, dict(dep.env.known),
+                 list(recipe.compose_files_from_upgrade or ()) or None,
                  {name: dict(how) for name, how in recipe.secrets.items()}, dep.overlay,
                  dict(dep.hook_texts)]  # fmt: skip
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

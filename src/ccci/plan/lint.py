@@ -38,7 +38,7 @@ ERROR, NOTE = "error", "note"
 FLOOR = 2  # tests of what makes a recipe what it is
 PARITY = "PARITY.md"
 SCHEMA_LINE = "# yaml-language-server: $schema="
-_KNOWN = (FILE, "tests", "hooks", "provides", "files", OVERLAY, PARITY, "README.md", "__pycache__")
+_KNOWN = (FILE, "marker.py", "tests", "hooks", "provides", "files", OVERLAY, PARITY, "README.md", "__pycache__")
 _QUOTED = re.compile(r"`([A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+)`")
 
 
@@ -182,9 +182,10 @@ def _copies(recipe: str, folder: Path) -> Iterator[Finding]:
 
 def _strangers(recipe: str, folder: Path) -> Iterator[Finding]:
     """Files that nothing reads, so that their author believes in a test that never runs."""
+    known = (*_KNOWN, f"{recipe.replace('-', '_')}_client.py")
     for path in sorted(folder.iterdir()):
-        if path.name not in _KNOWN:
-            near = nearest(path.name, _KNOWN)
+        if path.name not in known:
+            near = nearest(path.name, known)
             yield Finding(ERROR, recipe, f"{path} is read by nothing" + (f"; did you mean {near[0]}?" if near else ""))
     for path in sorted((folder / "tests").glob("*")):
         helper = path.name in ("conftest.py", "__pycache__") or path.is_dir()

@@ -34,7 +34,8 @@ class Health:
 @dataclass(frozen=True)
 class Probe:
     """What must hold `successes` times in a row: an address (`url` …), a port (`tcp` {port, host} or, inside the app's
-    network, {port, service}), or a `command` in a `service`. `within` is in seconds; None: the limit of the tier that asks."""
+    network, {port, service}), or a `command` in a `service`. `within` is in seconds; None: the limit of the tier that
+    asks."""
 
     url: str | None = None
     status: tuple[int, ...] = (200,)

@@ -43,6 +43,8 @@ def explain(error: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
         yield path, f"needs {' and '.join(map(repr, missing))}"
     elif error.validator == "oneOf" and all(list(choice) == ["required"] for choice in error.validator_value):
         yield path, "needs exactly one of " + ", ".join(repr(choice["required"][0]) for choice in error.validator_value)
+    elif error.validator == "not" and list(error.validator_value) == ["required"]:
+        yield path, f"only one of {' and '.join(map(repr, error.validator_value['required']))} can be said"
     elif error.validator == "dependentRequired":
         for key, needed in error.validator_value.items():
             missing = [other for other in needed if other not in error.instance]

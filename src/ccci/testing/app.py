@@ -41,8 +41,8 @@ class App:
         return Http(self._context, self._retry_for if retry_for is None else retry_for, self._journal)
 
     def connect(self, port: int, tls: bool = False, limit: float = 10.0) -> socket.socket:
-        """A TCP connection to a port that the app publishes, or to one of the ingress. With `tls` it is encrypted, for
-        the app's domain, and the certificate is verified. `limit` (seconds) holds for the connection and for each read."""
+        """A TCP connection to a port that the app publishes, or to one of the ingress. With `tls` it is encrypted, and
+        the certificate verified for the app's domain. `limit` (seconds) holds for the connection and for each read."""
         context = self._context
         connection = socket.create_connection((context.ingress_address or self.domain, port), limit)
         if not tls:

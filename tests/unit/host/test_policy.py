@@ -140,6 +140,25 @@ def test_a_published_port_is_refused_only_where_somebody_has_it() -> None:
     ]
 
 
+def twice(first: str, second: str, nodes: int = 1) -> list[str]:
+    """`service port` of what is published twice by the services app (first) and web (second)."""
+    both = stack(f"ports: [{first}]", "", f"  web: {{image: 'nginx:1', ports: [{second}]}}")
+    return [f"{one.service} {one.port[0]}/{one.port[1]}" for one in policy.published_twice(both, nodes)]
+
+
+def test_ports_that_one_stack_publishes_twice() -> None:
+    on_host = "{target: 80, published: 8080, mode: host}"
+    assert twice("'8080:80'", "'8081:80'") == []
+    assert twice("'8080:80'", "'8080:81/udp'") == [], "these are two ports"
+    assert twice("'80'", "'80'") == [], "swarm chooses those"
+    assert twice(on_host, on_host) == twice("'8080:80'", on_host) == ["web 8080/tcp"]
+    assert twice("'8080-8082:80-82'", "'8082:90'") == ["web 8082/tcp"]
+    # On a swarm of several nodes, each may get a host of its own.
+    assert twice(on_host, on_host, nodes=2) == []
+    assert twice("'8080:80'", on_host, nodes=2) == ["web 8080/tcp"]
+    assert twice(f"{on_host}, {{target: 81, published: 8080, mode: host}}", "'1:1'", nodes=2) == ["app 8080/tcp"]
+
+
 def test_without_a_base_everything_is_new() -> None:
     assert refused(stack("privileged: true")) == ["privileged"]
 

@@ -116,6 +116,14 @@ def test_each_side_has_its_own_compose_files_and_env(tmp_path: Path) -> None:
     assert run.answer.facts["images"] == {"base": ["example/web:1"], "head": ["example/later:2"]}
 
 
+def test_the_head_may_have_compose_files_that_the_base_lacks(tmp_path: Path) -> None:
+    more = 'version: "3.8"\nservices: {app: {image: "example/web:2"}}\n'
+    files = {"compose_files": ["compose.yml"], "compose_files_from_upgrade": ["compose.yml", "compose.more.yml"]}
+    run = Run(tmp_path, BASE, {"compose.more.yml": more}, **files)
+    assert run.answer.facts["images"] == {"base": ["example/web:1"], "head": ["example/web:2"]}
+    assert "base: compose.yml with" in run.observed("prepare.compose_valid")
+
+
 def test_a_value_that_the_operator_has_stays_at_the_upgrade_but_a_fresh_install_is_pulled_too(tmp_path: Path) -> None:
     compose = COMPOSE.replace("web:1", "web:${TAG}")
     base = {".env.sample": SAMPLE + "TAG=1\n", "compose.yml": compose}
@@ -250,6 +258,26 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     assert old.outcomes["prepare.policy"] == "error"  # the recipe did nothing wrong, this node is in use
     assert old.results["prepare.policy"]["failure_id"] == "port-taken"
     assert "service other_app has" in old.observed("prepare.policy")
+
+
+def test_a_port_that_the_recipe_publishes_twice_is_its_own_fault(tmp_path: Path) -> None:
+    one = {"compose.yml": COMPOSE.replace("volumes: [content:/data]", "ports: ['8080:80']")}
+    other = """version: "3.8"
+services:
+  other:
+    image: example/web:1
+    ports:
+      - {target: 81, published: 8080, mode: host}
+"""
+    files = {"compose_files": ["compose.yml"], "compose_files_from_upgrade": ["compose.yml", "compose.other.yml"]}
+    run = Run(tmp_path, {**BASE, **one}, {"compose.other.yml": other}, kind="main", **files)
+    result = run.results["prepare.compose_valid"]
+    assert (result["outcome"], result["failure_id"], result["service"]) == ("fail", "port-taken", "other")
+    assert result["observed"] == (
+        "compose.other.yml:6: service other publishes port 8080/tcp, "
+        "which service app publishes as well (compose.yml:5)"
+    )  # fmt: skip
+    assert "prepare.policy" not in run.results
 
 
 def test_a_bind_source_that_the_node_lacks(tmp_path: Path) -> None:

@@ -57,6 +57,13 @@ def test_files_that_nothing_reads(good):
     assert "recipe.yaml is read by nothing; did you mean recipe.yml?" in found
 
 
+def test_functions_that_tests_and_marker_share_are_no_strangers(good):
+    good.write("demo_client.py", "")
+    good.write("other_client.py", "")
+    assert [text for text in errors(good) if "read by nothing" in text and "demo_client.py is" in text] == []
+    assert "other_client.py is read by nothing" in "\n".join(errors(good))
+
+
 def test_the_schema_line_is_wanted(good):
     (good.tests / "recipe.yml").write_text("health: {path: /x}\n")
     assert "yaml-language-server" in errors(good)[0]

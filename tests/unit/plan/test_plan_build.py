@@ -143,6 +143,17 @@ def test_env_may_use_the_documented_names_and_set_wins(world):
     assert plan["env_from_upgrade"]["A"] == "3"
 
 
+def test_the_head_may_have_other_compose_files(world):
+    world.write("recipe.yml", "compose_files: [compose.yml]\n")
+    plan = world.plan()
+    assert plan["compose_files"] == plan["compose_files_from_upgrade"] == ["compose.yml"]
+    world.write("recipe.yml", "compose_files_from_upgrade: [compose.yml, compose.new.yml]\n")
+    plan = world.plan()
+    assert (plan["compose_files"], plan["compose_files_from_upgrade"]) == (None, ["compose.yml", "compose.new.yml"])
+    problems = [note for note in plan["notes"] if "compose.new.yml" in note]
+    assert [note.partition(":")[0] for note in problems] == ["head"], "the base does not need that file"
+
+
 def test_an_unknown_name_in_a_template_is_refused_with_its_place(world):
     world.write("recipe.yml", 'env: {URL: "{{ domian }}"}\n')
     with pytest.raises(UsageError, match=r"recipe.yml:2.*domian") as error:

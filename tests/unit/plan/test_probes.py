@@ -16,6 +16,7 @@ ready:
      within: 600}
   - {tcp: {port: 64738}}
   - {tcp: {host: "mail.{{ domain }}", port: 25}, successes: 2}
+  - {tcp: {service: app, port: 80}}
   - {command: [redis-cli, -h, "{{ stack }}", ping], service: app, stdout: PONG}
 """
 
@@ -40,6 +41,7 @@ def test_every_kind_comes_in_the_shape_of_its_module(world):
          "content_type": "text/xml", "successes": 3, "within": 600},
         {"host": domain, "port": 64738, "successes": 1},
         {"host": f"mail.{domain}", "port": 25, "successes": 2},
+        {"service": "app", "port": 80, "successes": 1},
         {"service": "app", "argv": ["redis-cli", "-h", stack, "ping"], "stdout_contains": "PONG", "successes": 1},
     ]  # fmt: skip
 
@@ -78,6 +80,8 @@ def test_a_probe_from_the_upgrade_on_is_not_asked_of_the_base(world):
         ("{url: 'http://x', service: app}", "'service' only goes with 'command'"),
         ("{command: ['true'], service: cache}", "recipe.yml:2: the recipe has no service 'cache'"),
         ("{tcp: {port: 25, hosst: x}}", "unknown key 'hosst'; did you mean 'host'?"),
+        ("{tcp: {port: 25, host: x, service: app}}", "only one of 'host' and 'service' can be said"),
+        ("{tcp: {port: 25, service: cache}}", "recipe.yml:2: the recipe has no service 'cache'"),
     ],
 )
 def test_what_is_no_probe_is_refused_with_its_place(world, probe, said):
@@ -95,6 +99,8 @@ def test_a_gate_before_the_upgrade_cannot_be_for_the_upgraded(world):
 def test_the_lease_outlives_the_longest_list_of_probes(world):
     slow = Probe(url="https://a", within=900)
     assert silence([slow, Probe(url="https://b"), Probe(url="https://c"), Probe(tcp={"port": 1})], 300) == 1500
+    inside = Probe(tcp={"port": 1, "service": "app"})
+    assert silence([inside, inside, Probe(tcp={"port": 1})], 300) == 600, "these are asked by two calls"
     assert silence([], 300) == 0
     plain = world.plan()["scope"]["lease"]
     world.write("recipe.yml", "gates: {pre_upgrade: [{url: 'http://x', within: 2000}]}\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import socket
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +32,14 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def output(rc: int, stdout: str) -> dict[str, Any]:
     return {"ccci_exec": {"rc": rc, "stdout": base64.b64encode(stdout.encode()).decode(), "stderr": ""}}
+
+
+def test_a_connection_goes_to_the_ingress_whatever_the_name_resolves_to() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        context = replace(CONTEXT, domain="nowhere.invalid", ingress_address="127.0.0.1")
+        with App(context).connect(server.getsockname()[1]) as ours, server.accept()[0] as theirs:
+            ours.sendall(b"ping")
+            assert theirs.recv(4) == b"ping"
 
 
 def test_a_command_and_a_sidecar_give_what_they_said(answers: list[Any]) -> None:
