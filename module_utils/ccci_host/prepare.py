@@ -162,12 +162,13 @@ def _read_sides(order: Order, base: Tree | None, head: Tree, answer: Answer) -> 
         )  # fmt: skip
         return None
     found = Sides(read_base, upgraded, fresh)
-    twice = next((one for side in (upgraded, fresh, read_base) if side for one in _twice(side, order.nodes)), None)
+    named = (("head", upgraded), ("head", fresh), ("base", read_base))
+    twice = next(((name, *one) for name, side in named if side for one in _twice(side, order.nodes)), None)
     if twice is not None:
-        service, observed = twice
+        name, service, words = twice
         answer.result(
-            VALID, "fail", expected="no port of the node is published twice", observed=observed, service=service,
-            failure_id="port-taken", hint="Let one of the two have another port, or none",
+            VALID, "fail", expected="no port of the node is published twice", observed=f"{name}: {words}",
+            service=service, failure_id="port-taken", hint="Let one of the two have another port, or none",
         )  # fmt: skip
         return None
     told = [f"{name}: {', '.join(one.files)} with {counted(len(one.deployed.services), 'service')}"

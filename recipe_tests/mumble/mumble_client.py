@@ -22,7 +22,7 @@ PORT = 64738
 LIMIT = 15.0  # seconds until an answer that must come is there
 VERSION, AUTHENTICATE, REJECT, SYNC, CHANNEL_REMOVE, CHANNEL, USER_REMOVE, USER = 0, 2, 4, 5, 6, 7, 8, 9
 TEXT, DENIED, CONFIG = 11, 12, 24
-RELEASE = (1 << 16) + (3 << 8)  # what this client says it is: 1.3.0
+RELEASE = (1 << 16) + (4 << 8)  # what this client says it is, 1.4.0: older ones are warned of what they do not know
 SUPERUSER = "SuperUser"
 Fields = dict[int, list[Any]]
 

@@ -14,6 +14,7 @@ def test_somebody_in_a_browser_talks_with_a_native_client(app, page):
         page.fill("#name", name)
         page.click("text=Connect")
         page.find_text(f"Welcome to the new {app.domain}", retry_for=30)
+        assert not page.is_visible("#join"), "it asks somebody who is connected to connect"
         page.find_text(other, retry_for=30)
         page.fill("#text", said)
         page.click("text=Send")

@@ -274,10 +274,13 @@ services:
     result = run.results["prepare.compose_valid"]
     assert (result["outcome"], result["failure_id"], result["service"]) == ("fail", "port-taken", "other")
     assert result["observed"] == (
-        "compose.other.yml:6: service other publishes port 8080/tcp, "
+        "head: compose.other.yml:6: service other publishes port 8080/tcp, "
         "which service app publishes as well (compose.yml:5)"
     )  # fmt: skip
     assert "prepare.policy" not in run.results
+    cured = {"compose.other.yml": other.replace("published: 8080", "published: 8081")}
+    run = Run(tmp_path / "base", {**BASE, **one, "compose.other.yml": other}, cured, compose_files=[*one, *cured])
+    assert run.observed("prepare.compose_valid").startswith("base: compose.other.yml:6: service other publishes")
 
 
 def test_a_bind_source_that_the_node_lacks(tmp_path: Path) -> None:

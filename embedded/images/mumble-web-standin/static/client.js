@@ -120,7 +120,7 @@ at("join").addEventListener("submit", (event) => {
   socket = new WebSocket(`wss://${location.host}/ws`);
   socket.binaryType = "arraybuffer";
   socket.onopen = () => {
-    send(VERSION, [[1, 0x10300], [2, "Mumble web client"]]);
+    send(VERSION, [[1, 0x10400], [2, "Mumble web client"]]);
     send(AUTHENTICATE, [[1, at("name").value], [5, 1]]);
     setInterval(() => socket.readyState === 1 && send(PING, [[1, Date.now()]]), 15000);
   };
