@@ -2,10 +2,10 @@
 
     bench/recipes.py --state FILE [--plays 5] [--inventory nested] [RECIPE…]
 
-Each play is `ccci play RECIPE --pr 1`: the good change, from the version before. What was played already is in FILE, so
-an interrupted round goes on where it was; only complete rounds are without a flake. The first play of a recipe on a node
-also builds its images: those seconds are read from what ccci prints, and do not count as the play's. Peak memory is the
-sum of the services' own peaks, as the kernel counts them (page cache included).
+Each play is `ccci play RECIPE --pr 1`: the good change, from the version before. What was played already is in FILE,
+so an interrupted round goes on where it was. The first play of a recipe on a node also builds its images: those seconds
+are read from what ccci prints, and do not count as the play's. Peak memory is the sum of the services' own peaks, as
+the kernel counts them (page cache included).
 """
 
 from __future__ import annotations
@@ -64,11 +64,13 @@ def row(recipe: str, plays: list[Play]) -> str:
         return f"| {recipe} | 0 of {len(plays)} | - | - | - | - | {images} |"
     wall, app, harness = ([one[name] for one in green] for name in ("wall", "app", "harness"))
     share = statistics.median(own / whole for own, whole in zip(harness, wall, strict=True))
-    return (
-        f"| {recipe} | {len(green)} of {len(plays)} | {statistics.median(wall):.0f} s ({min(wall):.0f} to {max(wall):.0f}) "
-        f"| {statistics.median(app):.0f} s | {statistics.median(harness):.0f} s, {share:.0%} "
-        f"| {max(one['memory'] for one in green) / 2**20:.0f} MiB | {images} |"
-    )
+    cells = (
+        recipe, f"{len(green)} of {len(plays)}",
+        f"{statistics.median(wall):.0f} s ({min(wall):.0f} to {max(wall):.0f})", f"{statistics.median(app):.0f} s",
+        f"{statistics.median(harness):.0f} s, {share:.0%}",
+        f"{max(one['memory'] for one in green) / 2**20:.0f} MiB", images,
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:

@@ -76,6 +76,23 @@ class Player:
         )  # fmt: skip
 
 
+def green(played: Played, deploys: int) -> None:
+    assert (played.code, played.json["verdict"]) == (0, "pass"), played.err
+    assert {tier["verdict"] for tier in played.json["tiers"]} == {"pass"}
+    assert played.json["deploys"] == {"due": deploys, "made": deploys}
+
+
+def red(played: Played, tier: str, deploys: int) -> None:
+    """The recipe's fault, in this tier and in none before it."""
+    assert (played.code, played.json["verdict"]) == (1, "fail"), played.err
+    verdicts = {one["tier"]: one["verdict"] for one in played.json["tiers"]}
+    assert verdicts[tier] == "fail", verdicts
+    earlier = list(verdicts)[: list(verdicts).index(tier)]
+    assert {verdicts[name] for name in earlier} == {"pass"}, verdicts
+    assert verdicts["teardown"] == "pass", verdicts
+    assert played.json["deploys"] == {"due": deploys, "made": deploys}
+
+
 class Node:
     """A node's Docker objects, seen by `docker` on the node itself: nothing of ccci has a say in it."""
 

@@ -7,30 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playing import PROJECT, Played, Player
+from playing import PROJECT, Played, Player, green, red
 
 pytestmark = pytest.mark.recipes
 LOGINS = ("install.login", "upgrade.login", "restore.login")
 STAGES = ("1-provider", "2-back", "3-user", "4-logged-out", "5-again")  # each leaves a picture
 Play = Callable[..., Played]  # the fixture: recipe, words of the command line
 FORGE = Path(__file__).parent / "forge"
-
-
-def green(played: Played, deploys: int) -> None:
-    assert (played.code, played.json["verdict"]) == (0, "pass"), played.err
-    assert {tier["verdict"] for tier in played.json["tiers"]} == {"pass"}
-    assert played.json["deploys"] == {"due": deploys, "made": deploys}
-
-
-def red(played: Played, tier: str, deploys: int) -> None:
-    """The recipe's fault, in this tier and in none before it."""
-    assert (played.code, played.json["verdict"]) == (1, "fail"), played.err
-    verdicts = {one["tier"]: one["verdict"] for one in played.json["tiers"]}
-    assert verdicts[tier] == "fail", verdicts
-    earlier = list(verdicts)[: list(verdicts).index(tier)]
-    assert {verdicts[name] for name in earlier} == {"pass"}, verdicts
-    assert verdicts["teardown"] == "pass", verdicts
-    assert played.json["deploys"] == {"due": deploys, "made": deploys}
 
 
 def logged_in(played: Played) -> None:
