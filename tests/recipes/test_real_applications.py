@@ -24,7 +24,7 @@ class Broken(NamedTuple):
 
 
 BROKEN = {
-    "mumble": Broken("install", "", None, ""),
+    "mumble": Broken("prepare", "prepare.compose_valid", "port-taken", "service web publishes port 64738/tcp"),
     "bluesky-pds": Broken("upgrade", "", None, ""),
     "matrix-synapse": Broken("restore", "restore.marker_back", "silent-restore", ""),
     "uptime-kuma": Broken("restore", "restore.marker_back", None, ""),
