@@ -1,4 +1,4 @@
-"""The data that must survive: a monitor, which watches nothing because it is paused, named and described by the value."""
+"""The data that must survive: a paused monitor, which watches nothing, named and described by the value."""
 
 from typing import Any
 

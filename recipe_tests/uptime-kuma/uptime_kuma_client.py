@@ -23,7 +23,7 @@ TOO_OFTEN = "Too frequently"  # twenty logins a minute, and each call of the mar
 DOWN, UP = 0, 1
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Kuma's own words when it says no."""
 
 
@@ -58,10 +58,10 @@ class Kuma:
             raise TimeoutError(f"Kuma did not answer {event!r} within {ANSWER_WITHIN:.0f} s") from error
 
     def call(self, event: str, *arguments: Any) -> dict[str, Any]:
-        """The answer to an event that may be refused: then Refused."""
+        """The answer to an event that may be refused: then RefusedError."""
         answer = self.ask(event, *arguments)
         if not answer.get("ok"):
-            raise Refused(f"{event}: {answer.get('msg', answer)}")
+            raise RefusedError(f"{event}: {answer.get('msg', answer)}")
         return answer
 
     def log_in(self, name: str, password: str) -> None:
@@ -73,7 +73,7 @@ class Kuma:
             try:
                 self.call("login", {"username": name, "password": password, "token": ""})
                 return
-            except Refused as error:
+            except RefusedError as error:
                 if TOO_OFTEN not in str(error) or time.monotonic() > deadline:
                     raise
             time.sleep(5)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from uptime_kuma_client import Kuma, owner
 
-# A web server beside Kuma, in Kuma's own container and reachable from there alone. It says where it listens, and ends by
-# itself when a test could not end it.
+# A web server beside Kuma, in Kuma's own container and reachable from there alone. It says where it listens, and ends
+# by itself when a test could not end it.
 SERVER = """
 require("http").createServer((_, answer) => answer.end("I am well"))
     .listen(0, "127.0.0.1", function () { console.log(this.address().port); });

@@ -4,7 +4,7 @@ import re
 import secrets
 
 import pytest
-from uptime_kuma_client import ANSWER_WITHIN, DOWN, OWNER, UP, Refused, owner, stranger
+from uptime_kuma_client import ANSWER_WITHIN, DOWN, OWNER, UP, RefusedError, owner, stranger
 
 
 def test_a_monitor_turns_up_and_then_down(app, kuma, watched, beat):
@@ -62,13 +62,13 @@ def test_a_status_page_shows_strangers_what_it_should(app, kuma, watched, beat):
 
 def test_strangers_are_refused(app, kuma):
     with stranger(app) as somebody:
-        with pytest.raises(Refused, match="You are not logged in"):
+        with pytest.raises(RefusedError, match="You are not logged in"):
             somebody.monitors()
-        with pytest.raises(Refused, match="Incorrect username or password"):
+        with pytest.raises(RefusedError, match="Incorrect username or password"):
             somebody.call("login", {"username": OWNER, "password": secrets.token_hex(12), "token": ""})
-        with pytest.raises(Refused, match="has been initialized"):
+        with pytest.raises(RefusedError, match="has been initialized"):
             somebody.call("setup", "intruder", f"Aa1{secrets.token_hex(12)}")
-        with pytest.raises(Refused, match="You are not logged in"):
+        with pytest.raises(RefusedError, match="You are not logged in"):
             somebody.add_monitor(name="of an intruder", url="http://127.0.0.1:9/")
     assert app.http().get("/metrics").status_code == 401
     assert "of an intruder" not in [one["name"] for one in kuma.monitors()]
