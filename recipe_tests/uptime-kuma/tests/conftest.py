@@ -48,7 +48,7 @@ def target(app) -> Iterator[Target]:
     def stop() -> None:
         nonlocal stopped
         if not stopped:
-            ended = app.exec_in("app", ["kill", pid])
+            ended = app.exec_in("app", ["sh", "-c", 'kill "$1"', "sh", pid])
             assert ended.rc == 0, f"the web server was gone before it was stopped: {ended.stderr}"
             stopped = True
 
