@@ -21,4 +21,5 @@ def test_the_dashboard_shows_a_monitor_as_up(app, watched, beat, page):
     page.locator("h1", has_text=watched.name).wait_for(timeout=SHOWN_WITHIN)
     page.locator(".badge.bg-primary:visible", has_text="Up").last.wait_for(timeout=SHOWN_WITHIN)
     assert page.locator(f"a[href='{watched.target.url}']").is_visible(), "the page does not say what is watched"
+    page.locator("[class*=-enter-active]").wait_for(state="detached", timeout=SHOWN_WITHIN)  # it fades in
     page.keep_picture("uptime-kuma-monitor", "The page of that monitor")
