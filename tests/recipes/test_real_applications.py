@@ -27,7 +27,7 @@ BROKEN = {
     "mumble": Broken("prepare", "prepare.compose_valid", "port-taken", "service web publishes port 64738/tcp"),
     "bluesky-pds": Broken("upgrade", "", None, ""),
     "matrix-synapse": Broken("restore", "restore.marker_back", "silent-restore", ""),
-    "uptime-kuma": Broken("restore", "restore.marker_back", None, ""),
+    "uptime-kuma": Broken("restore", "restore.marker_back", "silent-restore", "a value written after the backup"),
     "ghost": Broken("restore", "restore.marker_back", "silent-restore", ""),
     "n8n": Broken("upgrade", "upgrade.marker_survived", None, ""),
 }
