@@ -1,17 +1,46 @@
 """What the tests of Synapse share: people, made as an operator makes them, and requests inside the container."""
 
-import hashlib
-import hmac
 import json
 import secrets
-import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 SYNAPSE = "http://localhost:8008"
-REGISTER = "/_synapse/admin/v1/register"
-PAUSE = 1.0  # seconds between two tries
+# Run inside the container, with what is secret on its standard input.
+REGISTER = """
+import hashlib, hmac, json, sys, time
+from http.client import HTTPConnection, HTTPException
+
+def ask(method, body=None):
+    try:
+        connection = HTTPConnection("localhost", 8008, timeout=30)
+        connection.request(method, "/_synapse/admin/v1/register", body and json.dumps(body))
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except (OSError, HTTPException) as error:
+        return 0, repr(error)
+
+def register(name, password, admin):
+    status, text = ask("GET")
+    if status != 200:
+        return status, text
+    nonce = json.loads(text)["nonce"]
+    fields = [nonce, name, password, "admin" if admin else "notadmin"]
+    mac = hmac.new(given["secret"].encode(), "\\0".join(fields).encode(), hashlib.sha1).hexdigest()
+    return ask("POST", {"nonce": nonce, "username": name, "password": password, "admin": admin, "mac": mac})
+
+given, made = json.load(sys.stdin), []
+deadline = time.monotonic() + given["seconds"]
+for person in given["people"]:
+    while (tried := register(*person))[0] != 200:
+        if 400 <= tried[0] < 500 or time.monotonic() > deadline:
+            sys.exit(f"{person[0]}: status {tried[0]}: {tried[1][:300]}")
+        sys.stderr.write(f"{person[0]}: status {tried[0]}, asked again\\n")
+        time.sleep(1)
+    made.append(json.loads(tried[1]))
+print(json.dumps(made))
+"""
 
 
 @dataclass(frozen=True)
@@ -58,39 +87,26 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def register(app: Any, name: str, admin: bool = False, retry_for: float = 90.0) -> Person:
-    """Makes an account with the shared secret, which only the container's own interface takes.
+def register(app: Any, *kinds: str, retry_for: float = 90.0) -> list[Person]:
+    """Makes an account for each of them, with the shared secret, which only the container's own interface takes.
+    An `operator` is an administrator.
 
     After a restore Synapse finds its database's connections ended, and answers 500 for some seconds: that is asked
     again, with a nonce of its own each time. What it refuses (4xx) counts at once.
     """
-    deadline = time.monotonic() + retry_for
-    while True:
-        answer = _register_once(app, name, admin)
-        if 0 < answer.status < 500 or time.monotonic() + PAUSE > deadline:
-            break
-        time.sleep(PAUSE)
-    assert answer.status == 200, f"no account for {name} within {retry_for:g} s: {answer}"
-    made = answer.json()
+    names = [f"{kind}-{secrets.token_hex(4)}" for kind in kinds]
+    people = [(name, app.password(name), name.startswith("operator-")) for name in names]
+    given = {"secret": app.secret("registration_shared_secret"), "people": people, "seconds": retry_for}
+    done = app.exec_in("app", ["python", "-c", REGISTER], stdin=json.dumps(given), limit=retry_for + 60)
+    assert done.rc == 0, f"no account was made: {done.stderr[-600:]}"
+    return [Person(name, made["user_id"], made["access_token"], _client(app, made["access_token"]))
+            for name, made in zip(names, json.loads(done.stdout), strict=True)]  # fmt: skip
+
+
+def _client(app: Any, token: str) -> Any:
     http = app.http(retry_for=90)
-    http.session.headers["Authorization"] = f"Bearer {made['access_token']}"
-    return Person(name, made["user_id"], made["access_token"], http)
-
-
-def _register_once(app: Any, name: str, admin: bool) -> Answer:
-    given = inside(app, "GET", REGISTER)
-    if given.status != 200:
-        return given
-    nonce, password = given.json()["nonce"], app.password(name)
-    fields = [nonce, name, password, "admin" if admin else "notadmin"]
-    key = app.secret("registration_shared_secret").encode()
-    mac = hmac.new(key, "\0".join(fields).encode(), hashlib.sha1).hexdigest()
-    body = {"nonce": nonce, "username": name, "password": password, "admin": admin, "mac": mac}
-    return inside(app, "POST", REGISTER, body)
-
-
-def new_name(kind: str) -> str:
-    return f"{kind}-{secrets.token_hex(4)}"
+    http.session.headers["Authorization"] = f"Bearer {token}"
+    return http
 
 
 def make_room(person: Person, **wishes: Any) -> str:

@@ -5,7 +5,7 @@ import time
 from urllib.parse import quote
 
 import pytest
-from matrix_synapse_client import join, make_room, new_name, read, register, say
+from matrix_synapse_client import join, make_room, read, say
 
 LIMIT = 60  # seconds until a message must have come
 SYNC = "/_matrix/client/v3/sync"
@@ -44,9 +44,8 @@ def test_a_message_reaches_the_other(anna, ben, room):
     assert read(anna, room) == {event: text, answer: f"Coming, {text}"}
 
 
-def test_a_private_room_is_closed_to_others(app, anna, room):
+def test_a_private_room_is_closed_to_others(app, anna, cleo, room):
     say(anna, room, "Nobody else hears this")
-    cleo = register(app, new_name("cleo"))
     path = f"/_matrix/client/v3/rooms/{quote(room)}/messages?dir=b"
     for person, status, code in ((cleo.http, 403, "M_FORBIDDEN"), (app.http(), 401, "M_MISSING_TOKEN")):
         refused = person.get(path)
