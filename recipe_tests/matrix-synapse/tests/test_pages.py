@@ -21,7 +21,7 @@ def test_a_person_logs_in_and_reads_in_a_browser(app, page, anna):
     page.goto_with_retry(f"{app.url.rstrip('/')}/_matrix/static/client/login/")
     page.wait_for_selector("#password_flow", state="visible", timeout=30_000)
     # How a client learns of the login.
-    page.evaluate("window.matrixLogin.onLogin = answer => { window.loggedIn = answer }")
+    page.evaluate("() => { window.matrixLogin.onLogin = answer => { window.loggedIn = answer } }")
     page.fill("#user_id", anna.name)
     page.fill("#password", app.password(anna.name))
     page.click("#password_flow input[type=submit]")
