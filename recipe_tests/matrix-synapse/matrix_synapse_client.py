@@ -31,12 +31,12 @@ def register(name, password, admin):
     return ask("POST", {"nonce": nonce, "username": name, "password": password, "admin": admin, "mac": mac})
 
 given, made = json.load(sys.stdin), []
-deadline = time.monotonic() + given["seconds"]
+deadline, tries = time.monotonic() + given["seconds"], 0
 for person in given["people"]:
     while (tried := register(*person))[0] != 200:
+        tries += 1
         if 400 <= tried[0] < 500 or time.monotonic() > deadline:
-            sys.exit(f"{person[0]}: status {tried[0]}: {tried[1][:300]}")
-        sys.stderr.write(f"{person[0]}: status {tried[0]}, asked again\\n")
+            sys.exit(f"status {tried[0]} at try {tries}: {tried[1][:300]}")
         time.sleep(1)
     made.append(json.loads(tried[1]))
 print(json.dumps(made))
@@ -98,7 +98,7 @@ def register(app: Any, *kinds: str, retry_for: float = 90.0) -> list[Person]:
     people = [(name, app.password(name), name.startswith("operator-")) for name in names]
     given = {"secret": app.secret("registration_shared_secret"), "people": people, "seconds": retry_for}
     done = app.exec_in("app", ["python", "-c", REGISTER], stdin=json.dumps(given), limit=retry_for + 60)
-    assert done.rc == 0, f"no account was made: {done.stderr[-600:]}"
+    assert done.rc == 0, f"no account was made: {done.stderr.strip()[-400:]}"
     return [Person(name, made["user_id"], made["access_token"], _client(app, made["access_token"]))
             for name, made in zip(names, json.loads(done.stdout), strict=True)]  # fmt: skip
 

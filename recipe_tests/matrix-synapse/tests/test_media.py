@@ -28,7 +28,8 @@ def picture(width, height):
     return PNG + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
 
 
-def test_a_file_comes_back_byte_for_byte(app, anna, ben):
+def test_a_file_comes_back_byte_for_byte(app, people):
+    anna, ben = people("anna", "ben")
     content = secrets.token_bytes(300_000)
     place = upload(anna, content, "application/octet-stream", "recipe.bin")
     assert place.startswith(f"{app.domain}/")
@@ -44,7 +45,8 @@ def test_a_file_comes_back_byte_for_byte(app, anna, ben):
     assert (old.status_code, old.json()["errcode"]) == (404, "M_NOT_FOUND")
 
 
-def test_a_picture_gets_a_thumbnail(anna, ben):
+def test_a_picture_gets_a_thumbnail(people):
+    anna, ben = people("anna", "ben")
     place = upload(anna, picture(800, 600), "image/png", "cat.png")
     size = {"width": 96, "height": 96, "method": "crop"}
     found = ben.http.get(f"{THUMBNAIL}/{place}", params=size)

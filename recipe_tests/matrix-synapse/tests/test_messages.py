@@ -4,18 +4,16 @@ import secrets
 import time
 from urllib.parse import quote
 
-import pytest
 from matrix_synapse_client import join, make_room, read, say
 
 LIMIT = 60  # seconds until a message must have come
 SYNC = "/_matrix/client/v3/sync"
 
 
-@pytest.fixture
-def room(anna, ben) -> str:
+def kitchen(owner, guest) -> str:
     """A private room with these two."""
-    room = make_room(anna, name="Kitchen", invite=[ben.id])
-    join(ben, room)
+    room = make_room(owner, name="Kitchen", invite=[guest.id])
+    join(guest, room)
     return room
 
 
@@ -33,7 +31,9 @@ def wait_for(person, room, since, event):
     raise AssertionError(f"{event} did not come to {person.name} within {LIMIT} s")
 
 
-def test_a_message_reaches_the_other(anna, ben, room):
+def test_a_message_reaches_the_other(people):
+    anna, ben = people("anna", "ben")
+    room = kitchen(anna, ben)
     before = ben.http.get(SYNC).json()["next_batch"]
     text = f"Soup is ready, märked ✓ {secrets.token_hex(8)}"
     event = say(anna, room, text)
@@ -44,7 +44,9 @@ def test_a_message_reaches_the_other(anna, ben, room):
     assert read(anna, room) == {event: text, answer: f"Coming, {text}"}
 
 
-def test_a_private_room_is_closed_to_others(app, anna, cleo, room):
+def test_a_private_room_is_closed_to_others(app, people):
+    anna, ben, cleo = people("anna", "ben", "cleo")
+    room = kitchen(anna, ben)
     say(anna, room, "Nobody else hears this")
     path = f"/_matrix/client/v3/rooms/{quote(room)}/messages?dir=b"
     for person, status, code in ((cleo.http, 403, "M_FORBIDDEN"), (app.http(), 401, "M_MISSING_TOKEN")):
@@ -54,7 +56,9 @@ def test_a_private_room_is_closed_to_others(app, anna, cleo, room):
     assert (entered.status_code, entered.json()["errcode"]) == (403, "M_FORBIDDEN"), "a stranger joins a private room"
 
 
-def test_a_password_opens_one_account(app, anna):
+def test_a_password_opens_one_account(app, people):
+    (anna,) = people("anna")
+
     def log_in(password):
         who = {"type": "m.id.user", "user": anna.name}
         body = {"type": "m.login.password", "identifier": who, "password": password}

@@ -13,7 +13,8 @@ def test_the_start_page_says_that_it_works(app, page):
     page.keep_picture("matrix-start-page", "Synapse says that it runs")
 
 
-def test_a_person_logs_in_and_reads_in_a_browser(app, page, anna):
+def test_a_person_logs_in_and_reads_in_a_browser(app, page, people):
+    (anna,) = people("anna")
     text = f"Read in a browser: {secrets.token_hex(8)}"
     room = make_room(anna, name="Kitchen")
     say(anna, room, text)

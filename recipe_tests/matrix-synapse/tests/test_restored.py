@@ -6,7 +6,8 @@ from urllib.parse import quote
 from matrix_synapse_client import join
 
 
-def test_a_file_is_back_after_the_restore(app, anna):
+def test_a_file_is_back_after_the_restore(app, people):
+    (anna,) = people("anna")
     found = anna.http.get(f"/_matrix/client/v3/directory/room/{quote(f'#keepsake:{app.domain}')}")
     assert found.status_code == 200, f"{found.status_code} {found.text[:300]}"
     room = found.json()["room_id"]

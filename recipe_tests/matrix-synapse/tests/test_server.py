@@ -55,7 +55,8 @@ def test_the_server_signs_with_the_key_of_its_volume(app):
     key.verify(unpadded(signature), signed)  # raises InvalidSignature
 
 
-def test_the_admin_interface_is_not_public(app, admin):
+def test_the_admin_interface_is_not_public(app, people):
+    (admin,) = people("operator")
     assert inside(app, "GET", USERS, token=admin.token).status == 200, "the token opens nothing at all"
     for path in (
         USERS,

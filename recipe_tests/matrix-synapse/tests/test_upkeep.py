@@ -30,8 +30,7 @@ print(json.dumps({"enabled": limit.enabled, "complexity": limit.complexity}))
 """
 
 
-@pytest.fixture
-def room(app, admin) -> str:
+def market(app, admin) -> str:
     """A room that anybody may join, of somebody who may speak as often as they like."""
     free = {"messages_per_second": 0, "burst_count": 0}
     path = f"/_synapse/admin/v1/users/{quote(admin.id)}/override_ratelimit"
@@ -59,7 +58,9 @@ def complexity(app, room):
     return json.loads(done.stdout)["v1"]
 
 
-def test_purged_history_is_gone(app, admin, room, anna):
+def test_purged_history_is_gone(app, people):
+    admin, anna = people("operator", "anna")
+    room = market(app, admin)
     join(anna, room)
     old = [say(admin, room, f"Old news {number}") for number in range(5)]
     last = say(admin, room, "Today's news")
@@ -80,7 +81,9 @@ def test_purged_history_is_gone(app, admin, room, anna):
     assert say(anna, room, "What was it?") in read(admin, room)
 
 
-def test_compressed_state_is_the_same_state(app, admin, room):
+def test_compressed_state_is_the_same_state(app, people):
+    (admin,) = people("operator")
+    room = market(app, admin)
     topics = [set_topic(admin, room, f"Topic {number}") for number in range(30)]
     asked = (topics[0], topics[15], topics[-1])
     before = [state_at(admin, room, event) for event in asked]
@@ -98,7 +101,9 @@ def test_compressed_state_is_the_same_state(app, admin, room):
     assert state_at(admin, room, set_topic(admin, room, "After all this"))["m.room.create", ""]
 
 
-def test_other_servers_are_told_how_complex_a_room_is(app, admin, room):
+def test_other_servers_are_told_how_complex_a_room_is(app, people):
+    (admin,) = people("operator")
+    room = market(app, admin)
     at_first = complexity(app, room)
     for number in range(25):
         path = f"/_matrix/client/v3/rooms/{quote(room)}/state/org.example.note/{number}"
