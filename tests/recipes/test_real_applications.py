@@ -25,7 +25,7 @@ class Broken(NamedTuple):
 
 BROKEN = {
     "mumble": Broken("prepare", "prepare.compose_valid", "port-taken", "service web publishes port 64738/tcp"),
-    "bluesky-pds": Broken("upgrade", "", None, ""),
+    "bluesky-pds": Broken("upgrade", "upgrade.secrets_kept", None, "pds_plc_rotation_key_v1 → pds_plc_rotation_key_v2"),
     "matrix-synapse": Broken("restore", "restore.marker_back", "silent-restore", ""),
     "uptime-kuma": Broken("restore", "restore.marker_back", "silent-restore", "a value written after the backup"),
     "ghost": Broken("restore", "restore.marker_back", "silent-restore", ""),
