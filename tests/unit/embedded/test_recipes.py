@@ -158,5 +158,5 @@ def test_unknown_keys_and_recipes_are_named(build: ModuleType, tmp_path: Path) -
     (tmp_path / "history.yml").write_text("main:\n  - {subject: One, files: {}}\n")
     with pytest.raises(build.SourceError, match="has the keys \\['files', 'subject'\\]"):
         build.read_history(tmp_path)
-    with pytest.raises(build.SourceError, match="no recipe 'custom-htm' here; there is .*custom-html, faultbox, "):
+    with pytest.raises(build.SourceError, match=r"no recipe 'custom-htm' here; there is .*custom-html, faultbox, "):
         build.build("custom-htm", tmp_path)
