@@ -6,15 +6,15 @@ The value is in the encrypted part alone, as the name of a header: n8n shows tha
 import hashlib
 from typing import Any
 
-from n8n_client import N8n
+from n8n_client import owner
 
 
 def seed(app: Any, value: str) -> None:
-    N8n(app).store_credential(_name(value), _header(value), value)
+    owner(app).store_credential(_name(value), _header(value), value)
 
 
 def check(app: Any, value: str) -> bool:
-    n8n = N8n(app)
+    n8n = owner(app)
     known = n8n.credentials().get(_name(value))
     if known is None:
         return False
@@ -27,7 +27,7 @@ def check(app: Any, value: str) -> bool:
 
 
 def destroy(app: Any, value: str) -> None:
-    n8n = N8n(app)
+    n8n = owner(app)
     known = n8n.credentials().get(_name(value))
     if known is not None:
         n8n.call("DELETE", f"credentials/{known}")
