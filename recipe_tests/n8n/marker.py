@@ -1,6 +1,6 @@
 """The marker is a stored credential: a file in the volume would not tell whether n8n can still decrypt what it stores.
 
-The value is in the encrypted part alone, as the name of a header: n8n shows that decrypted, and only blanks for secrets.
+The value is in the encrypted part alone, as the name of a header: n8n shows that decrypted, and blanks for secrets.
 """
 
 import hashlib

@@ -1,6 +1,7 @@
 """n8n's REST interface as its own editor uses it: the owner, credentials, workflows. For the marker and for tests."""
 
 import functools
+import itertools
 import time
 from typing import Any
 
@@ -63,7 +64,7 @@ class N8n:
         """A workflow of nodes in a row, each led to the next one."""
         connections = {
             one["name"]: {"main": [[{"node": following["name"], "type": "main", "index": 0}]]}
-            for one, following in zip(nodes, nodes[1:], strict=False)
+            for one, following in itertools.pairwise(nodes)
         }
         settings = {"executionOrder": "v1"}
         body = {"name": name, "nodes": nodes, "connections": connections, "settings": settings, "active": False}

@@ -30,13 +30,17 @@ def log_in(app: Any, page: Any) -> None:
     page.fill("input[name=password]", app.password(PASSWORD))
     deadline = time.monotonic() + LOGIN_WITHIN
     while True:
-        with page.expect_response(lambda one: one.url.endswith("/rest/login") and one.request.method == "POST") as heard:
+        with page.expect_response(is_login) as heard:
             page.click("[data-test-id=form-submit-button]")
         if heard.value.status != 429 or time.monotonic() > deadline:
             break
         page.wait_for_timeout(5000)
     assert heard.value.status == 200, f"the form: {heard.value.status}"
     page.wait_for_url(lambda url: "/signin" not in url, timeout=60_000)
+
+
+def is_login(response: Any) -> bool:
+    return response.url.endswith("/rest/login") and response.request.method == "POST"
 
 
 def schedule(name: str) -> dict[str, Any]:
