@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from n8n_client import LOGIN_WITHIN, OWNER, PASSWORD
+from playwright.sync_api import TimeoutError
 
 CANVAS_NODE = "[data-test-id='canvas-node'][data-node-name='{name}']"
 
@@ -17,30 +18,26 @@ def test_the_editor_shows_a_workflow(app, n8n, page):
     log_in(app, page)
     page.goto_with_retry(f"{app.url}/workflow/{made['id']}", retry_for=90)
     for name in (trigger, setter):
-        page.find_in_frames(CANVAS_NODE.format(name=name), retry_for=90)
+        page.find_in_frames(CANVAS_NODE.format(name=name), retry_for=120, reload_every=40)
         page.find_text(name, retry_for=30)
-    assert mark in page.title(), f"the page is called {page.title()!r}"
+    page.find_text(f"Seen {mark}", retry_for=30)
     page.keep_picture("n8n-editor", "The editor with a workflow of two nodes")
 
 
 def log_in(app: Any, page: Any) -> None:
-    """By the form; again when n8n says that it has let in enough people for this minute."""
-    page.find_in_frames("input[name=emailOrLdapLoginId]", retry_for=90)
+    """By the form; again when n8n has let in enough people for this minute, or the browser's network has changed."""
+    page.find_in_frames("input[name=emailOrLdapLoginId]", retry_for=90, reload_every=30)
     page.fill("input[name=emailOrLdapLoginId]", OWNER["email"])
     page.fill("input[name=password]", app.password(PASSWORD))
     deadline = time.monotonic() + LOGIN_WITHIN
     while True:
-        with page.expect_response(is_login) as heard:
-            page.click("[data-test-id=form-submit-button]")
-        if heard.value.status != 429 or time.monotonic() > deadline:
-            break
-        page.wait_for_timeout(5000)
-    assert heard.value.status == 200, f"the form: {heard.value.status}"
-    page.wait_for_url(lambda url: "/signin" not in url, timeout=60_000)
-
-
-def is_login(response: Any) -> bool:
-    return response.url.endswith("/rest/login") and response.request.method == "POST"
+        page.click("[data-test-id=form-submit-button]")
+        try:
+            page.wait_for_url(lambda url: "/signin" not in url, timeout=10_000)
+        except TimeoutError:
+            assert time.monotonic() < deadline, f"the form does not let the owner in: {page.inner_text('body')[:200]!r}"
+        else:
+            return
 
 
 def schedule(name: str) -> dict[str, Any]:
