@@ -20,7 +20,7 @@ test: venv  ## everything that is tested; sets up what it needs, in containers o
 	$(PY)/pytest tests -n 4 --dist loadfile -m 'not docker and not nested and not recipes'
 	$(PY)/pytest tests -m nested
 
-test-recipes: venv  ## plays the recipes with databases, deps and logins (half an hour; CCCI_RECIPES_INVENTORY: on another node)
+test-recipes: venv  ## plays every recipe with its pull requests (an hour or more; CCCI_RECIPES_INVENTORY: on another node)
 	$(PY)/pytest tests/recipes -m recipes
 
 soak: venv  ## kills runs in every tier and every way, and compares the node before and after (hours)
