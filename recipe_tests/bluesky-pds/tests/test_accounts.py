@@ -60,9 +60,10 @@ def test_a_session_belongs_to_whoever_has_the_token(app, account):
 def test_a_handle_leads_to_an_identity_and_back(app, account):
     found = given(app.http().get(f"{XRPC}identity.resolveHandle", params={"handle": account.handle}), "no identity")
     assert found["did"] == account.did
-    known = known_to_directory(app, account.did)
-    assert known["alsoKnownAs"] == [f"at://{account.handle}"]
-    assert known["services"]["atproto_pds"]["endpoint"] == f"https://{app.domain}"
+    # The document is the directory's.
+    document = (describe(app, account.did) or {})["didDoc"]
+    assert (document["id"], document["alsoKnownAs"]) == (account.did, [f"at://{account.handle}"])
+    assert [one["serviceEndpoint"] for one in document["service"]] == [f"https://{app.domain}"]
     # The domain itself is nobody's handle.
     answer = app.http().get("/.well-known/atproto-did")
     assert answer.status_code == 404, f"{answer.status_code} {answer.text[:200]}"
