@@ -19,6 +19,15 @@ def owner(app: Any) -> "N8n":
     return N8n(app)
 
 
+def log_in(http: Any, password: str) -> Any:
+    """What n8n answers to the owner's address with this password, once it lets anybody try."""
+    deadline = time.monotonic() + LOGIN_WITHIN
+    body = {"emailOrLdapLoginId": OWNER["email"], "password": password}
+    while (answer := http.post("/rest/login", json=body)).status_code == 429 and time.monotonic() < deadline:
+        time.sleep(LOGIN_PAUSE)
+    return answer
+
+
 class N8n:
     """Signed in as the owner, whose account is made at the first use."""
 
@@ -29,13 +38,7 @@ class N8n:
             made = self.http.post("/rest/owner/setup", json={**OWNER, "password": password})
             # 400: this very request was sent again after an answer that was lost; then the login tells.
             assert made.status_code in (200, 400), f"no owner was made: {made.status_code} {made.text[:200]}"
-        self._log_in(password)
-
-    def _log_in(self, password: str) -> None:
-        deadline = time.monotonic() + LOGIN_WITHIN
-        body = {"emailOrLdapLoginId": OWNER["email"], "password": password}
-        while (answer := self.http.post("/rest/login", json=body)).status_code == 429 and time.monotonic() < deadline:
-            time.sleep(LOGIN_PAUSE)
+        answer = log_in(self.http, password)
         assert answer.status_code == 200, f"the owner is not let in: {answer.status_code} {answer.text[:200]}"
         assert self.http.session.cookies.get("n8n-auth"), "the login gave no cookie n8n-auth"
 
