@@ -44,6 +44,7 @@ CACHES = shutil.ignore_patterns("__pycache__")
 # What the controller trusts, beside images/ on a node: for builds that fetch from the registry of a language. No input
 # of an image, since only its build stage sees it.
 CA_BUNDLE = "ca-certificates.crt"
+ARCHIVE_LIMIT = 900  # seconds to save or load one: the largest image has more than a GB
 BUILD_LIMIT = 3600  # seconds for one `docker build`: a compiler on a small and busy machine
 # Builders differ in what `docker save` gives afterwards (BuildKit adds attestations); the classic one is everywhere.
 DOCKER_ENV = {**os.environ, "DOCKER_BUILDKIT": "0"}
@@ -239,12 +240,12 @@ def save(ref: str, archive: Path) -> None:
     """Written under another name first: an archive that exists is whole."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     part = archive.with_suffix(".part")
-    run(["sh", "-c", 'docker save "$1" | zstd -q -T0 -1 -f -o "$2"', "save", ref, str(part)], 300)
+    run(["sh", "-c", 'docker save "$1" | zstd -q -T0 -1 -f -o "$2"', "save", ref, str(part)], ARCHIVE_LIMIT)
     part.rename(archive)
 
 
 def load(archive: Path) -> None:
-    run(["sh", "-c", 'zstd -q -dc "$1" | docker load', "load", str(archive)], 300)
+    run(["sh", "-c", 'zstd -q -dc "$1" | docker load', "load", str(archive)], ARCHIVE_LIMIT)
 
 
 def push(refs: list[str]) -> None:
