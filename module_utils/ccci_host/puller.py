@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 from .image_space import Space, Weight
 
 FILE = "prepull.jsonl"
+ENDING = 10.0  # seconds
 WAITING, PULLING, DONE, FAILED = "waiting", "pulling", "done", "failed"
 
 
@@ -71,16 +73,29 @@ class Progress:
 
 
 def start(order: Order, work: Callable[[Order, Journal], None]) -> int:
-    """Starts a process that does this work, and returns its id."""
-    descriptor = os.open(order.node_dir / FILE, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    """Starts a process that does this work, and returns its id. BlockingIOError when another one is at it."""
+    descriptor = os.open(order.node_dir / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the child inherits it
+        _lock(descriptor)  # the child inherits it
+        os.ftruncate(descriptor, 0)
         child = os.fork()
         if child == 0:
             _live(descriptor, order, work)
         return child
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """One that has said that it is finished may not have ended yet: it gets ENDING seconds for that."""
+    deadline = time.monotonic() + ENDING
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 def end(node_dir: Path, pid: int) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
 import secrets
 import subprocess
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -301,6 +303,22 @@ def test_a_puller_that_dies_is_started_once_more_and_an_expired_one_is_ended(
 
 
 @pytest.mark.docker
+def test_a_puller_waits_for_one_that_is_just_ending_and_not_for_one_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = os.open(tmp_path / puller.FILE, os.O_RDWR | os.O_CREAT)
+    os.write(holder, b'{"finished": true}\n')
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    order = puller.Order(tmp_path, [], "", time.time() + 60)
+    monkeypatch.setattr(puller, "ENDING", 0.2)
+    with pytest.raises(BlockingIOError):
+        puller.start(order, lambda order, journal: None)
+    assert puller.read(tmp_path).finished, "what it wrote is not ours to empty"
+    monkeypatch.setattr(puller, "ENDING", 10.0)
+    threading.Timer(0.5, os.close, [holder]).start()
+    os.waitpid(puller.start(order, lambda order, journal: None), 0)
+
+
 def test_a_puller_ends_when_the_runs_folder_is_gone(registry: Registry, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
