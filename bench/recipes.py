@@ -48,7 +48,8 @@ def play(recipe: str, inventory: str) -> Play:
         return {"verdict": "no result", "built": built(done.stderr)}
     peaks: dict[str, int] = {}
     for use in result["resources"]:
-        peaks[use["service"]] = max(peaks.get(use["service"], 0), use["memory_peak"] or 0)
+        if use["memory_peak"] is not None:
+            peaks[use["service"]] = max(peaks.get(use["service"], 0), use["memory_peak"])
     time = {name: result["time"][name] for name in ("wall", "app", "harness")}
     return {"verdict": result["verdict"], "cause": result["cause"], **time, "memory": sum(peaks.values()),
             "run": result["run"]["id"], "built": built(done.stderr)}  # fmt: skip
@@ -85,7 +86,9 @@ def main() -> None:
         plays = known.setdefault(recipe, [])
         while len(plays) < given.plays:
             plays.append(play(recipe, given.inventory))
-            given.state.write_text(json.dumps(known, indent=1))
+            part = given.state.with_suffix(".part")
+            part.write_text(json.dumps(known, indent=1))
+            part.replace(given.state)
             sys.stderr.write(f"{recipe} {len(plays)} of {given.plays}: {plays[-1]['verdict']}\n")
     print("| recipe | green | wall | app | harness | peak memory | images, built from nothing |")
     print("|---|---|---|---|---|---|---|")

@@ -32,7 +32,8 @@ def place_of(client: Client, stack: str, service: str) -> tuple[int, str]:
 def address_of(container: Mapping[str, Any]) -> str | None:
     """Where the other services of the stack reach it. Pure; `container` is what /containers/<id>/json says."""
     networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
-    return next((str(one["IPAddress"]) for _, one in sorted(networks.items()) if one.get("IPAddress")), None)
+    known = sorted((name, one["IPAddress"]) for name, one in networks.items() if one.get("IPAddress"))
+    return next((str(address) for name, address in known if name != "ingress"), None)
 
 
 def in_network(pid: int, action: Callable[[], T]) -> T:

@@ -155,16 +155,18 @@ def published_twice(stack: Stack, nodes: int = 1) -> list[Twice]:
     """Ports that two places of one stack publish. Swarm refuses that of one service, and of two when one of them
     publishes for the whole swarm; on hosts of their own, two could have it, so it takes a swarm of one node to be sure.
     """
-    found, first = [], dict[Port, tuple[str, str, Path]]()
+    found, holders = [], dict[Port, list[tuple[str, str, Path]]]()
     for service in stack.services.values():
         for index, wanted in enumerate(service.ports):
             port = (int(wanted.get("published") or 0), str(wanted.get("protocol") or "tcp"))
             mode, path = str(wanted.get("mode") or "ingress"), ("services", service.name, "ports", index)
-            other, other_mode, other_path = first.setdefault(port, (service.name, mode, path))
-            if not port[0] or other_path == path:
+            if not port[0]:
                 continue
-            if nodes == 1 or other == service.name or "ingress" in (mode, other_mode):
-                found.append(Twice(port, service.name, path, other, other_path))
+            for other, other_mode, other_path in holders.setdefault(port, []):
+                if nodes == 1 or other == service.name or "ingress" in (mode, other_mode):
+                    found.append(Twice(port, service.name, path, other, other_path))
+                    break
+            holders[port].append((service.name, mode, path))
     return found
 
 

@@ -25,6 +25,7 @@ from ccci_host.answer import Answer, summary
 from ccci_probe import child
 
 DEFAULT_LIMIT = 300
+SAID = 300  # characters of what a process printed
 FILE = "marker.json"  # of the run's folder: {value, later: [value…]}
 IDS = {"seeded": "upgrade.marker_seeded", "survived": "upgrade.marker_survived", "present": "backup.marker_present",
        "changed": "restore.mutated", "judged": "restore.marker_back"}  # fmt: skip
@@ -51,6 +52,7 @@ class ActionModule(ActionBase):
             }
         self._context = app_context(self._templar, variables, run_dir)
         self._folder, self._file, self._limit = run_dir, file, float(arguments.get("limit") or DEFAULT_LIMIT)
+        self._deadline = time.monotonic() + self._limit
         answer = Answer()
         with answer.waiting("app"):
             getattr(self, f"_{state}")(answer, arguments.get("lost") or None)
@@ -88,8 +90,10 @@ class ActionModule(ActionBase):
 
     def _judged(self, answer: Answer, lost: str | None) -> None:
         known, third = self._known(), secrets.token_hex(16)
-        asked = [("check", value) for value in [known["value"], *known.get("later", [])]]
-        marker.report(answer, IDS["judged"], api_marker.back(*self._call(asked)), unlike="fail", failure_id=lost)
+        later = known.get("later", [])
+        asked = [("check", value) for value in [known["value"], *later]]
+        verdict = api_marker.back(*self._call(asked), len(later))
+        marker.report(answer, IDS["judged"], verdict, unlike="fail", failure_id=lost)
         verdict = api_marker.written(*self._call([("seed", third), ("check", third)]))
         marker.report(answer, "restore.write_ready", verdict, unlike="fail")
 
@@ -114,13 +118,26 @@ class ActionModule(ActionBase):
         redaction.write_private(self._folder / FILE, known)
 
     def _call(self, calls: Sequence[api_marker.Call]) -> tuple[list[dict[str, Any]], str]:
-        """What came of the calls, and how their process ended."""
+        """What came of the calls, up to the first that failed, and how the last process ended."""
+        lines: list[dict[str, Any]] = []
+        ended = ""
+        for together in api_marker.processes(calls):
+            more, ended = self._process(together)
+            lines += more
+            if len(more) < len(together) or "failed" in more[-1]:
+                break
+        return lines, ended
+
+    def _process(self, calls: Sequence[api_marker.Call]) -> tuple[list[dict[str, Any]], str]:
         with tempfile.TemporaryDirectory(prefix="ccci-marker-") as folder:
             results, file = Path(folder) / "results.jsonl", Path(folder) / "context.json"
             asked = {"file": str(self._file), "calls": list(calls)}
             redaction.write_private(file, {**self._context, "results": str(results), "marker": asked})
-            code, output = child.run("ccci.testing.marker", [str(file)], Path(folder), {}, self._limit)
+            left = max(1.0, self._deadline - time.monotonic())
+            code, output = child.run("ccci.testing.marker", [str(file)], Path(folder), {}, left)
             lines = calls_of.read(results)
-        names = " and ".join(f"{name}()" for name, _ in calls[len(lines) :][:1])
+        names = "".join(f"{name}()" for name, _ in calls[len(lines) :][:1])
         how = f"did not end within {self._limit:.0f} s" if code is None else f"ended with its process (code {code})"
-        return lines, f"{names} of {self._file.name} {how}: {output.strip()[-300:]}"
+        # Hidden before it is cut: half a secret would be known to nobody.
+        said = redaction.redactor_of(self._folder).text(output.strip())
+        return lines, f"{names} of {self._file.name} {how}: {said[-SAID:] if len(said) <= SAID else f'…{said[-SAID:]}'}"

@@ -6,12 +6,13 @@ writes. The node's own kinds of markers are judged by the same rules: module_uti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ccci_host.marker import Verdict
 
 Call = tuple[str, str]
+WRITES = ("seed", "destroy")
 ASKED = "the app gives back"
 
 
@@ -21,6 +22,19 @@ def seed(value: str) -> list[Call]:
 
 def change(value: str, later: str) -> list[Call]:
     return [("destroy", value), ("seed", later), ("check", value), ("check", later)]
+
+
+def processes(calls: Sequence[Call]) -> Iterator[list[Call]]:
+    """The calls that share a process. A check after a write gets a fresh one: what it finds must be the app's, and
+    nothing that the writer remembers."""
+    together: list[Call] = []
+    for call in calls:
+        if together and call[0] == "check" and together[-1][0] in WRITES:
+            yield together
+            together = []
+        together.append(call)
+    if together:
+        yield together
 
 
 def seeded(lines: Sequence[Mapping[str, Any]], ended: str) -> Verdict:
@@ -54,10 +68,10 @@ def changed(lines: Sequence[Mapping[str, Any]], ended: str) -> Verdict:
     return Verdict(True, expected, "the check for the seeded value says no, for the other one yes", _tries(lines))
 
 
-def back(lines: Sequence[Mapping[str, Any]], ended: str) -> Verdict:
-    """Of `check` for the seeded value and for each that was written after the backup."""
+def back(lines: Sequence[Mapping[str, Any]], ended: str, later_ones: int) -> Verdict:
+    """Of `check` for the seeded value and for each of those that were written after the backup."""
     expected = f"{ASKED} the seeded value, and none that was written after the backup"
-    if lost := _without_answer(lines, 1, expected, ended):
+    if lost := _without_answer(lines, 1 + later_ones, expected, ended):
         return lost
     first, later = lines[0]["gave"], [line["gave"] for line in lines[1:]]
     words = ["the seeded value"] * first + ["a value written after the backup"] * any(later)

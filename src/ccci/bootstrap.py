@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,6 +24,7 @@ from ccci.settings import Settings
 EMBEDDED = "embedded"
 STAMP = "bootstrapped.json"
 PLAYBOOK = "bootstrap.yml"
+PIP_LIMIT = 600  # seconds
 # What a node's set-up is made from. When one of these changes, the node is set up again.
 _ROLES = ("host_setup", "ingress", "registry", "abra_cli", "backupbot", "nested_node", "controller_setup")
 _PARTS = ("embedded", "module_utils/ccci_host", *(f"roles/{role}" for role in _ROLES), f"playbooks/{PLAYBOOK}")
@@ -124,6 +127,32 @@ def bootstrap(settings: Settings, assume_yes: bool, check: bool = False) -> None
     set_up(settings, found, check)
 
 
+def ensure_python(wanted: Mapping[str, Iterable[str]], assume_yes: bool) -> None:
+    """Installs the packages that tests import and that are missing; `wanted` is {place in recipe.yml: names}. Asks on a
+    terminal, and without one wants --yes (UsageError otherwise)."""
+    from ccci.plan import python_packages
+
+    lacking = {one: place for place, names in wanted.items() for one in python_packages.missing(names, place)}
+    if not lacking:
+        return
+    told = ", ".join(f"{one} ({place})" for one, place in lacking.items())
+    command = " ".join([sys.executable, "-m", "pip", "install", *map(shlex.quote, lacking)])
+    sys.stderr.write(f"ccci: tests need Python packages that are not installed: {told}\n")
+    if not assume_yes:
+        _confirm(f"not installed: {told}", "Install them into ccci's own Python environment?", command)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *lacking]
+    try:
+        done = subprocess.run(
+            pip, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PIP_LIMIT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise InfrastructureError(f"pip did not end within {PIP_LIMIT} s", next_step=command) from None
+    if done.returncode:
+        raise InfrastructureError(
+            f"{told} cannot be installed", observed=(done.stderr or done.stdout).strip()[-600:], next_step=command
+        )
+
+
 def explanation(found: State, settings: Settings) -> str:
     """What a person must know before the first change to a machine."""
     where = "this machine" if found.node.local else f"the node {found.node.name}"
@@ -188,15 +217,22 @@ class Progress:
 
 
 def _ask(found: State) -> None:
-    import click
-
     if not sys.stdin.isatty():
         raise UsageError(
             f"{found.node.name} is not set up, and there is no terminal to ask on",
             next_step="Give --yes to let ccci set it up, or run `ccci bootstrap --yes` first",
         )
-    if not click.confirm("Go on?", default=False, err=True):
-        raise UsageError("Nothing was changed", next_step="`ccci play … -i nested` needs no change to this machine")
+    _confirm("", "Go on?", "`ccci play … -i nested` needs no change to this machine")
+
+
+def _confirm(what: str, question: str, next_step: str) -> None:
+    """UsageError unless somebody says yes."""
+    import click
+
+    if not sys.stdin.isatty():
+        raise UsageError(f"{what}, and there is no terminal to ask on", next_step=f"Use --yes, or: {next_step}")
+    if not click.confirm(question, default=False, err=True):
+        raise UsageError("Nothing was changed", next_step=next_step)
 
 
 def _sources(project: Path) -> Iterable[Path]:

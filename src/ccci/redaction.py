@@ -11,12 +11,15 @@ that cuts a text which it does not put on a line of its own, or into quotes, the
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import html
 import json
 import os
 import re
+import tempfile
 import urllib.parse
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,16 +154,39 @@ def load_secrets(run_dir: Path) -> dict[str, str]:
 def add_secrets(run_dir: Path, secrets: Mapping[str, str]) -> None:
     """Registers secret values for the rest of the run; others can never read the file, not even while it is written."""
     if secrets:
-        write_private(run_dir / SECRETS_FILE, load_secrets(run_dir) | dict(secrets))
+        with _alone_with(run_dir):
+            write_private(run_dir / SECRETS_FILE, load_secrets(run_dir) | dict(secrets))
+
+
+def secret_of(run_dir: Path, name: str, make: Callable[[], str]) -> str:
+    """The secret of this name; made, and registered before anybody has it, when there is none yet."""
+    with _alone_with(run_dir):
+        known = load_secrets(run_dir)
+        if name not in known:
+            known[name] = make()
+            write_private(run_dir / SECRETS_FILE, known)
+        return known[name]
+
+
+@contextlib.contextmanager
+def _alone_with(run_dir: Path) -> Iterator[None]:
+    """Nobody else adds to the run's secrets meanwhile: ccci, Ansible's processes and the tests all do."""
+    descriptor = os.open(run_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for left in run_dir.glob(f".{SECRETS_FILE}.*"):  # of somebody who was killed while writing
+            left.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_private(path: Path, data: Mapping[str, Any]) -> None:
     """A JSON file that nobody else can read, at no moment; whole or not at all."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
     with os.fdopen(descriptor, "w") as file:
         json.dump(data, file)
-    partial.replace(path)
+    Path(partial).replace(path)
 
 
 def redactor_of(run_dir: Path) -> Redactor:

@@ -128,13 +128,14 @@ def save_run(materials: Materials, plan: Plan) -> Path:
 
 def play(flags: Flags, output: str, assume_yes: bool, verbosity: int, options: list[str]) -> int:
     """`ccci play`: returns the exit code of the verdict."""
-    from ccci import bootstrap, python_packages
+    from ccci import bootstrap
 
     refuse_own_options(options)
     settings = flags.settings()
     materials = load(flags.request(), settings)
     plan = plan_of(materials)
-    python_packages.ensure(materials.recipe.python, materials.recipe.place("python"), assume_yes)
+    recipes = [materials.recipe, *(dep.needed.settings for dep in materials.deps)]
+    bootstrap.ensure_python({one.place("python"): one.python for one in recipes if one.python}, assume_yes)
     bootstrap.ensure(
         settings, assume_yes, [plan["recipe"]["name"], *(dep["recipe"]["name"] for dep in plan.get("deps", []))]
     )

@@ -9,6 +9,8 @@ import string
 import time
 import urllib.parse
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +105,23 @@ def test_a_secret_in_the_middle_of_base64_is_hidden(around: tuple[str, str]) -> 
         redactor = Redactor({"admin": secret})
         assert redactor.finds(f"Authorization: Basic {text}") == {"admin"}
         assert "<secret admin>" in redactor.text(f"Authorization: Basic {text}")
+
+
+def test_a_secret_is_made_once_however_many_ask_for_it(tmp_path: Path) -> None:
+    made = iter(range(1000))
+
+    def ask(number: int) -> tuple[str, str]:
+        name = f"person{number % 5}"
+        return name, redaction.secret_of(tmp_path, name, lambda: f"password-{next(made)}")
+
+    with ThreadPoolExecutor(20) as pool:
+        told = list(pool.map(ask, range(60)))
+    assert len(set(told)) == 5, "everybody was told the same"
+    assert redaction.load_secrets(tmp_path) == dict(told)
+
+
+def test_who_is_killed_while_writing_leaves_nothing_for_ever(tmp_path: Path) -> None:
+    (tmp_path / ".secrets.json.abc123").write_text('{"old": "half-written')
+    redaction.add_secrets(tmp_path, {"new": "a-value-to-hide"})
+    assert [path.name for path in tmp_path.iterdir()] == ["secrets.json"]
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,4 @@
-"""What hooks/post_install.yml left: it was upgraded and backed up, its file was taken away, and it was restored."""
+"""What hooks/post_install.yml left. In a whole life it was upgraded, backed up, taken away, and restored."""
 
 import hashlib
 from urllib.parse import quote
@@ -6,7 +6,7 @@ from urllib.parse import quote
 from matrix_synapse_client import join
 
 
-def test_a_file_is_back_after_the_restore(app, people):
+def test_a_file_of_the_first_version_is_there(app, people):
     (anna,) = people("anna")
     found = anna.http.get(f"/_matrix/client/v3/directory/room/{quote(f'#keepsake:{app.domain}')}")
     assert found.status_code == 200, f"{found.status_code} {found.text[:300]}"

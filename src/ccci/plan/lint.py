@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ccci import paths, python_packages, yaml_file
+from ccci import paths, yaml_file
 from ccci.errors import PASS, USAGE, CcciError, InfrastructureError, UsageError
+from ccci.plan import python_packages
 from ccci.plan.build import plan_of
 from ccci.plan.deps import PROVIDES, resolve
 from ccci.plan.expected import generic_ids, ids_of_deps

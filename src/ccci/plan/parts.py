@@ -65,10 +65,17 @@ def _known(app: App, service: str, place: str) -> str:
     return service
 
 
+API_MARKER_LIMIT = 300  # seconds; the default of library/ccci_api_marker.py
+
+
 def longest_silences(recipe: RecipeSettings) -> list[int]:
     """Seconds that steps of this recipe may take without a sign of life."""
     limits = recipe.timeouts
     silences = [*dataclasses.asdict(limits).values(), silence(recipe.ready, limits.deploy)]
+    if (recipe.marker or {}).get("kind") == "api":
+        # It is judged from the controller, between ready probes and health, or health and the backup.
+        ready = max(silence(recipe.ready, limit) for limit in (limits.deploy, limits.upgrade))
+        silences.append(API_MARKER_LIMIT + limits.http + max(ready, API_MARKER_LIMIT))
     return silences + [silence(probes, limits.upgrade) for probes in (recipe.ready, recipe.pre_upgrade)]
 
 

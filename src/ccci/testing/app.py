@@ -80,12 +80,9 @@ class App:
     def password(self, person: str) -> str:
         """A password of this run for a person of the tests: made when it is first asked for, the same in the tests and
         the marker of a run, hidden wherever the run is told of. 32 letters and digits, of each kind at least one."""
-        name, run_dir = f"password.{person}", Path(self._context.run_dir)
-        known = redaction.load_secrets(run_dir)
-        if name not in known:
-            known = {name: f"{secrets.token_hex(14)}aA1z"}
-            redaction.add_secrets(run_dir, known)
-        return known[name]
+        return redaction.secret_of(
+            Path(self._context.run_dir), f"password.{person}", lambda: f"{secrets.token_hex(14)}aA1z"
+        )
 
 
 class Http:

@@ -36,7 +36,7 @@ def main(context: Context) -> None:
     file = Path(context.marker["file"])
     try:
         module = loaded(file)
-    except Exception as error:
+    except BaseException as error:
         write_line(context, {"failed": _failed(error, file, journal)})
         return
     app = App(context, journal, RETRY_FOR)
@@ -45,7 +45,7 @@ def main(context: Context) -> None:
             gave = getattr(module, name)(app, value)
             if name == "check" and not isinstance(gave, bool):
                 raise TypeError(f"check gave {short(repr(gave), 80)}; it has to be True or False")
-        except Exception as error:  # whatever it raises is what became of it
+        except BaseException as error:  # pytest.fail() and sys.exit() too: whatever it raises is what became of it
             write_line(context, {"failed": _failed(error, file, journal)})
             return
         write_line(context, {"gave": gave if name == "check" else None, "tries": list(journal)})
@@ -62,7 +62,7 @@ def loaded(file: Path) -> ModuleType:
     return module
 
 
-def _failed(error: Exception, file: Path, journal: list[str]) -> dict[str, Any]:
+def _failed(error: BaseException, file: Path, journal: list[str]) -> dict[str, Any]:
     """Names the last line in the recipe's own folder: what lies beneath is of no use to its author."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == file.parent]
     place = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""

@@ -115,6 +115,7 @@ class Recorder:
         outcome = yield
         report = outcome.get_result()
         error = call.excinfo.value if call.excinfo is not None else None
+        report.ccci_asserted = isinstance(error, AssertionError | pytest.fail.Exception)
         report.ccci_failure = {name: getattr(error, name, None) for name in ("failure_id", "service")}
         pages = item.stash.get(_pages_key, None)
         if pages is None:
@@ -192,6 +193,8 @@ def _judged(report: pytest.TestReport) -> tuple[str, str | None, str]:
     first = said.strip().split("\n")[0]
     shown = first if len(first) <= 600 else f"{first[:600]}…"  # the mark, so that half a secret is known as one
     kind = first.partition(":")[0].rpartition(".")[2]
-    outcome = "error" if report.when != "call" or kind in OURS else "fail"
+    # What a fixture asserts is said of the app; whatever else goes wrong in one is the test's own trouble.
+    asserted = report.when == "call" or getattr(report, "ccci_asserted", False)
+    outcome = "fail" if asserted and kind not in OURS else "error"
     where = f" ({Path(crash.path).name}:{crash.lineno})" if crash is not None else ""
     return outcome, f"{shown}{where}", report.longreprtext[-EVIDENCE_LIMIT:]

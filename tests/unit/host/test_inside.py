@@ -59,5 +59,8 @@ def test_a_process_that_has_ended(tmp_path: Path) -> None:
 def test_the_address_is_one_that_other_services_know() -> None:
     networks = {"proxy": {"IPAddress": "10.0.1.7"}, "app_internal": {"IPAddress": ""}, "web": {"IPAddress": "10.0.9.2"}}
     assert inside.address_of({"NetworkSettings": {"Networks": networks}}) == "10.0.1.7"
+    # Swarm's own, for ports that are published on every node: no other service of the stack is in it.
+    networks = {"ingress": {"IPAddress": "10.255.0.9"}, "zulip_internal": {"IPAddress": "10.0.3.4"}}
+    assert inside.address_of({"NetworkSettings": {"Networks": networks}}) == "10.0.3.4"
     assert inside.address_of({"NetworkSettings": {"Networks": {"none": {"IPAddress": ""}}}}) is None
     assert inside.address_of({}) is None

@@ -156,7 +156,9 @@ def test_ports_that_one_stack_publishes_twice() -> None:
     # On a swarm of several nodes, each may get a host of its own.
     assert twice(on_host, on_host, nodes=2) == []
     assert twice("'8080:80'", on_host, nodes=2) == ["web 8080/tcp"]
-    assert twice(f"{on_host}, {{target: 81, published: 8080, mode: host}}", "'1:1'", nodes=2) == ["app 8080/tcp"]
+    again = f"{on_host}, {{target: 81, published: 8080, mode: host}}"
+    assert twice(again, "'1:1'", nodes=2) == ["app 8080/tcp"]
+    assert twice(on_host, again, nodes=2) == ["web 8080/tcp"], "the first of the three is no hindrance, the second is"
 
 
 def test_without_a_base_everything_is_new() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ccci.errors import UsageError
 from ccci.plan.expected import HOOK_TIERS, Expected, Shape, expected
-from ccci.plan.parts import silence
+from ccci.plan.parts import API_MARKER_LIMIT, silence
 from ccci.plan.recipe_settings import Probe
 from ccci.plan.tests_discovery import HOOKS
 
@@ -105,6 +107,15 @@ def test_the_lease_outlives_the_longest_list_of_probes(world):
     plain = world.plan()["scope"]["lease"]
     world.write("recipe.yml", "gates: {pre_upgrade: [{url: 'http://x', within: 2000}]}\n")
     assert world.plan()["scope"]["lease"] == plain - 600 + 2000
+
+
+def test_the_lease_outlives_what_is_judged_from_the_controller_in_a_row(world):
+    plain = world.plan()["scope"]["lease"]
+    world.write("marker.py", "".join(f"def {name}(app, value): ...\n" for name in ("seed", "check", "destroy")))
+    world.write("recipe.yml", "marker: {kind: api}\nready: [{url: 'http://x', within: 700}]\n")
+    assert world.plan()["scope"]["lease"] == plain - 600 + 700 + API_MARKER_LIMIT + 60
+    module = Path(__file__).parents[3] / "library" / "ccci_api_marker.py"
+    assert f"default: {API_MARKER_LIMIT}\n" in module.read_text()
 
 
 def test_hooks_are_operations_at_their_place(world):

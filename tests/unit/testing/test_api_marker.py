@@ -126,9 +126,41 @@ def test_what_an_upgrade_lost_is_told_and_written_anew_for_the_restore(life: Lif
     ],
 )
 def test_a_restore_that_does_not_bring_back_what_was_is_no_pass(gave: tuple[bool, bool], observed: str) -> None:
-    verdict = api_marker.back([{"gave": one} for one in gave], "")
+    verdict = api_marker.back([{"gave": one} for one in gave], "", 1)
     assert (verdict.ok, verdict.observed) == (False, observed)
-    assert api_marker.back([{"gave": True}, {"gave": False}], "").ok
+    assert api_marker.back([{"gave": True}, {"gave": False}], "", 1).ok
+
+
+def test_a_restore_of_which_not_all_was_asked_is_no_pass() -> None:
+    verdict = api_marker.back([{"gave": True}], "check() did not end within 300 s", 1)
+    assert (verdict.ok, verdict.observed) == (False, "check() did not end within 300 s")
+
+
+def test_a_check_after_a_write_gets_a_process_of_its_own() -> None:
+    def shared(calls: list[api_marker.Call]) -> list[list[str]]:
+        return [[name for name, _ in together] for together in api_marker.processes(calls)]
+
+    assert shared(api_marker.seed("a")) == [["check", "seed"], ["check"]]
+    assert shared(api_marker.change("a", "b")) == [["destroy", "seed"], ["check", "check"]]
+    assert shared([("check", "a"), ("check", "b")]) == [["check", "check"]]
+    assert shared([]) == []
+
+
+def test_what_only_the_writer_remembers_is_found_out(life: Life) -> None:
+    life.write("""
+    KEPT = set()
+
+    def seed(app, value):
+        KEPT.add(value)
+
+    def check(app, value):
+        return value in KEPT
+
+    def destroy(app, value):
+        KEPT.discard(value)
+    """)
+    told = life.act("seeded")["upgrade.marker_seeded"]
+    assert (told["outcome"], told["observed"]) == ("fail", "it took the value, and has no such thing")
 
 
 def test_a_marker_that_is_not_back_bears_the_name_that_the_restore_has(life: Life) -> None:
@@ -153,6 +185,8 @@ def test_one_that_was_never_seeded_is_no_pass(life: Life) -> None:
         ("class NodeError(Exception): pass\nraise NodeError('away')", "error", "NodeError: away"),
         ("import time; time.sleep(60)", "fail", "it did not end"),
         ("import os; os._exit(3)", "fail", "it did not end"),
+        ("import pytest; pytest.fail('it is ill')", "fail", "Failed: it is ill (marker.py:"),
+        ("import sys; sys.exit('away')", "fail", "SystemExit: away (marker.py:"),
     ],
 )
 def test_a_check_that_cannot_answer_is_no_pass(tmp_path: Path, text: str, outcome: str, observed: str) -> None:

@@ -145,6 +145,41 @@ def test_broken_fixtures_are_no_fault_of_the_recipe(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_fixture_asserts_is_said_of_the_app(tmp_path: Path) -> None:
+    found = play(
+        tmp_path,
+        """
+        import pytest
+
+        @pytest.fixture
+        def owner():
+            assert 500 == 200, "the owner is not let in"
+
+        @pytest.fixture
+        def guest():
+            pytest.fail("the guest is not let in")
+
+        @pytest.fixture
+        def target():
+            yield
+            assert False, "the target was gone before it was stopped"
+
+        def test_owner(owner):
+            pass
+
+        def test_guest(guest):
+            pass
+
+        def test_target(target):
+            pass
+        """,
+    )
+    assert {name: found[name]["outcome"] for name in ("test_owner", "test_guest", "test_target")} == {
+        "test_owner": "fail", "test_guest": "fail", "test_target": "fail",
+    }  # fmt: skip
+    assert "the owner is not let in" in found["test_owner"]["observed"]
+
+
 def test_a_test_that_never_ends_is_named(tmp_path: Path) -> None:
     text = """
     import subprocess
