@@ -125,7 +125,7 @@ def test_last_words_refine_a_crash(log: str, failure_id: str) -> None:
 )
 def test_what_a_program_answered_others_is_no_download_of_its_own(line: str) -> None:
     assert judged(APP, death(9, log=line), death(1, log=line)).failure_id == "crash-loop"
-    own = f"{line}\nnpm ERR! 429 Too Many Requests - GET https://registry.npmjs.org/left-pad"
+    own = f"{line}\nnpm ERR! 429 Too Many Requests - GET https://registry.example.org/left-pad"
     assert judged(APP, death(9, log=own), death(1, log=own)).failure_id == "shared-quota"
 
 
