@@ -19,7 +19,7 @@ from ansible.plugins.action import ActionBase
 from ccci import api_marker, redaction
 from ccci.actions import app_context, own_variables, record, run_dir_of
 from ccci.engine import processes
-from ccci.testing import marker as calls_of
+from ccci.testing.context import read_lines
 from ccci_host import marker
 from ccci_host.answer import Answer, summary
 from ccci_probe import child
@@ -135,7 +135,7 @@ class ActionModule(ActionBase):
             redaction.write_private(file, {**self._context, "results": str(results), "marker": asked})
             left = max(1.0, self._deadline - time.monotonic())
             code, output = child.run("ccci.testing.marker", [str(file)], Path(folder), {}, left)
-            lines = calls_of.read(results)
+            lines = read_lines(results)
         names = "".join(f"{name}()" for name, _ in calls[len(lines) :][:1])
         how = f"did not end within {self._limit:.0f} s" if code is None else f"ended with its process (code {code})"
         # Hidden before it is cut: half a secret would be known to nobody.

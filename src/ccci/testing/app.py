@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import socket
 import ssl
@@ -21,7 +20,6 @@ from ccci.testing.node import Done
 from ccci_probe.connection import session
 from ccci_probe.polling import short
 
-SECRETS_FILE = "secrets.json"
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0  # seconds
 SHOWN = 120  # characters of an answer that was not the last one
 
@@ -69,8 +67,7 @@ class App:
 
     def secret(self, name: str) -> str:
         """A secret that was made in this run, of a dep's own first. KeyError names those there are."""
-        path = Path(self._context.run_dir) / SECRETS_FILE
-        known: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+        known = redaction.load_secrets(Path(self._context.run_dir))
         if self._context.dep and f"{self._context.dep}.{name}" in known:
             return known[f"{self._context.dep}.{name}"]
         if name not in known:

@@ -55,3 +55,14 @@ def write_line(context: Context, line: dict[str, Any]) -> None:
     descriptor = os.open(context.results, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """What `write_line` wrote. Half a line, of a process that was killed, is left out."""
+    lines = []
+    for text in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            continue
+    return lines

@@ -9,20 +9,16 @@ about the recipe.
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import sys
 import traceback
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ccci.testing.app import App
 from ccci.testing.context import Context, load, write_line
+from ccci.testing.recipe_file import loaded
 from ccci_probe.polling import short
 
-FILE = "marker.py"
-FUNCTIONS = ("seed", "check", "destroy")
 # Seconds for which app.http() repeats what an app cannot answer yet: after a restore its connections to a database may
 # be broken for a while.
 RETRY_FOR = 90.0
@@ -51,17 +47,6 @@ def main(context: Context) -> None:
         write_line(context, {"gave": gave if name == "check" else None, "tries": list(journal)})
 
 
-def loaded(file: Path) -> ModuleType:
-    """The module; others of its folder can be imported by it."""
-    sys.path.insert(0, str(file.parent))
-    spec = importlib.util.spec_from_file_location(f"ccci_{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def _failed(error: BaseException, file: Path, journal: list[str]) -> dict[str, Any]:
     """Names the last line in the recipe's own folder: what lies beneath is of no use to its author."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == file.parent]
@@ -74,17 +59,6 @@ def _failed(error: BaseException, file: Path, journal: list[str]) -> dict[str, A
         "ours": type(error).__name__ in OURS,
         "failure_id": getattr(error, "failure_id", None),
     }
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """What a process wrote, a line for each call that was made."""
-    lines = []
-    for text in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            continue  # half a line of a process that was killed
-    return lines
 
 
 if __name__ == "__main__":

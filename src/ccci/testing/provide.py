@@ -8,19 +8,18 @@ context's `results`, one JSON object a line: `{"hidden": {name: value}}` as soon
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ccci.schemas import facts as kinds
 from ccci.testing.app import App
-from ccci.testing.context import Context, load, write_line
+from ccci.testing.context import Context, load, read_lines, write_line
 from ccci.testing.deps import DEPS_FILE
+from ccci.testing.recipe_file import loaded
 from ccci_probe import live_facts
 from ccci_probe.connection import session
 from ccci_probe.polling import short
@@ -45,7 +44,7 @@ def told(context: Context, journal: list[str]) -> dict[str, Any]:
     asked = context.provider
     file, kind, wants = Path(asked["file"]), str(asked["kind"]), dict(asked["wants"])
     name = "withdraw" if asked["state"] == "withdrawn" else "provide"
-    function = getattr(_loaded(file), name, None)
+    function = getattr(loaded(file), name, None)
     if function is None:
         return {"observed": f"{file.name} has no function {name}(app, wants)", "failure_id": NOT_PROVIDED}
     given = function(Provider(context, journal), wants)
@@ -93,24 +92,11 @@ def main(context: Context) -> None:
     write_line(context, {"told": {**line, "evidence": evidence[-EVIDENCE_LIMIT:]}})
 
 
-def _loaded(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"ccci_provider_{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def read(path: Path) -> tuple[dict[str, str], dict[str, Any] | None]:
     """What a process wrote: its secrets, and the line that tells its end, None when it was killed before."""
     hidden: dict[str, str] = {}
     end: dict[str, Any] | None = None
-    for text in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue  # half a line of a process that was killed
+    for line in read_lines(path):
         hidden |= line.get("hidden") or {}
         end = line.get("told") or end
     return hidden, end

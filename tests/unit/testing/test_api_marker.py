@@ -12,7 +12,7 @@ import pytest
 from test_probe_modules import play
 
 from ccci import api_marker, redaction
-from ccci.testing import marker
+from ccci.testing.context import read_lines
 from ccci_probe import child
 
 APP = """
@@ -203,7 +203,7 @@ def test_a_check_that_cannot_answer_is_no_pass(tmp_path: Path, text: str, outcom
     context = {**asked, "run_dir": str(tmp_path), "marker": {"file": str(file), "calls": [["check", "abc"]]}}
     (tmp_path / "context.json").write_text(json.dumps(context))
     child.run("ccci.testing.marker", [str(tmp_path / "context.json")], tmp_path, {}, 8)
-    verdict = api_marker.found(marker.read(results), "it did not end")
+    verdict = api_marker.found(read_lines(results), "it did not end")
     assert (verdict.ok, verdict.outcome) == (False, outcome)
     assert verdict.observed.startswith(observed), verdict
 
